@@ -1,0 +1,18 @@
+"""The part unit: tests/unit on every supported Python that this machine has."""
+
+import os
+
+import environments
+import pytest
+from conftest import ROOT, show
+
+PYTHONS = environments.interpreters()
+
+
+@pytest.mark.parametrize("version", environments.VERSIONS)
+def test_unit(version):
+    if version not in PYTHONS:
+        pytest.skip(f"this machine has no Python {version}")
+    python = environments.ensure(PYTHONS[version])
+    env = {**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
+    show(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", ROOT / "tests" / "unit", env=env)
