@@ -1,0 +1,242 @@
+"""The ChatGLM2 architecture for the demo's tiny int4 checkpoint, for inference only.
+
+Parameter names and the layout of past_key_values ([length, batch, groups, channels] per layer) are upstream's;
+the code is not.
+"""
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+
+from .configuration_chatglm import ChatGLMConfig
+from .quantization import Int4Linear
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, size, eps, dtype):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size, dtype=dtype))
+        self.eps = eps
+
+    def forward(self, x):
+        wide = x.float()
+        wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
+        return self.weight * wide.to(x.dtype)
+
+
+class RotaryEmbedding(nn.Module):
+    """Cosines and sines for half of each head's channels, in pairs of neighbours."""
+
+    def __init__(self, channels, dtype):
+        super().__init__()
+        exponent = torch.arange(0, channels, 2, dtype=torch.float32) / channels
+        self.register_buffer("inv_freq", (10000.0**-exponent).to(dtype))
+
+    def forward(self, position_ids):
+        angle = position_ids[0].float()[:, None] * self.inv_freq.float()[None, :]  # [length, pairs]
+        return torch.cos(angle), torch.sin(angle)
+
+
+def rotate(x, rotary):
+    """Rotate the leading channels of x [length, batch, heads, channels]."""
+    cos, sin = (part[:, None, None, :] for part in rotary)
+    turned = x[..., : 2 * cos.shape[-1]].float()
+    even, odd = turned[..., 0::2], turned[..., 1::2]
+    turned = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2)
+    return torch.cat((turned.to(x.dtype), x[..., turned.shape[-1] :]), dim=-1)
+
+
+class SelfAttention(nn.Module):
+    def __init__(self, config, dtype):
+        super().__init__()
+        self.heads = config.num_attention_heads
+        self.groups = config.multi_query_group_num
+        self.channels = config.kv_channels
+        inner = self.heads * self.channels
+        self.query_key_value = Int4Linear(
+            config.hidden_size, inner + 2 * self.groups * self.channels, bias=True, dtype=dtype
+        )
+        self.dense = Int4Linear(inner, config.hidden_size, bias=False, dtype=dtype)
+
+    def forward(self, x, mask, rotary, past):
+        length, batch, _ = x.shape
+        mixed = self.query_key_value(x).view(length, batch, self.heads + 2 * self.groups, self.channels)
+        query, key, value = mixed.split([self.heads, self.groups, self.groups], dim=2)
+        query, key = rotate(query, rotary), rotate(key, rotary)
+        if past is not None:
+            key, value = torch.cat((past[0], key)), torch.cat((past[1], value))
+        present = (key, value)
+        query, key, value = (part.permute(1, 2, 0, 3) for part in (query, key, value))
+        repeat = self.heads // self.groups
+        key, value = key.repeat_interleave(repeat, dim=1), value.repeat_interleave(repeat, dim=1)
+        out = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return self.dense(out.permute(2, 0, 1, 3).reshape(length, batch, -1)), present
+
+
+class MLP(nn.Module):
+    def __init__(self, config, dtype):
+        super().__init__()
+        self.dense_h_to_4h = Int4Linear(config.hidden_size, 2 * config.ffn_hidden_size, bias=False, dtype=dtype)
+        self.dense_4h_to_h = Int4Linear(config.ffn_hidden_size, config.hidden_size, bias=False, dtype=dtype)
+
+    def forward(self, x):
+        gate, up = self.dense_h_to_4h(x).chunk(2, dim=-1)
+        return self.dense_4h_to_h(nn.functional.silu(gate) * up)
+
+
+class GLMBlock(nn.Module):
+    def __init__(self, config, dtype):
+        super().__init__()
+        self.input_layernorm = RMSNorm(config.hidden_size, config.layernorm_epsilon, dtype)
+        self.self_attention = SelfAttention(config, dtype)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.layernorm_epsilon, dtype)
+        self.mlp = MLP(config, dtype)
+
+    def forward(self, x, mask, rotary, past):
+        attended, present = self.self_attention(self.input_layernorm(x), mask, rotary, past)
+        x = x + attended
+        return x + self.mlp(self.post_attention_layernorm(x)), present
+
+
+class GLMTransformer(nn.Module):
+    def __init__(self, config, dtype):
+        super().__init__()
+        self.layers = nn.ModuleList(GLMBlock(config, dtype) for _ in range(config.num_layers))
+        self.final_layernorm = RMSNorm(config.hidden_size, config.layernorm_epsilon, dtype)
+
+    def forward(self, x, mask, rotary, past):
+        presents = ()
+        for index, layer in enumerate(self.layers):
+            x, present = layer(x, mask, rotary, past[index] if past else None)
+            presents += (present,)
+        return self.final_layernorm(x), presents
+
+
+class Embedding(nn.Module):
+    def __init__(self, config, dtype):
+        super().__init__()
+        self.word_embeddings = nn.Embedding(config.padded_vocab_size, config.hidden_size, dtype=dtype)
+
+    def forward(self, input_ids):
+        return self.word_embeddings(input_ids).transpose(0, 1)  # [length, batch, hidden]
+
+
+class ChatGLMPreTrainedModel(PreTrainedModel):
+    config_class = ChatGLMConfig
+    base_model_prefix = "transformer"
+    _no_split_modules = ["GLMBlock"]  # noqa: RUF012
+
+    def _init_weights(self, module):
+        """Nothing: every parameter comes from the checkpoint."""
+
+
+class ChatGLMModel(ChatGLMPreTrainedModel):
+    def __init__(self, config):
+        super().__init__(config)
+        dtype = config.torch_dtype or torch.float16
+        dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
+        self.embedding = Embedding(config, dtype)
+        self.rotary_pos_emb = RotaryEmbedding(config.kv_channels // 2, dtype)
+        self.encoder = GLMTransformer(config, dtype)
+        self.output_layer = nn.Linear(config.hidden_size, config.padded_vocab_size, bias=False, dtype=dtype)
+
+    def get_input_embeddings(self):
+        return self.embedding.word_embeddings
+
+    def forward(self, input_ids, position_ids=None, past_key_values=None, **ignored):
+        length = input_ids.shape[1]
+        past = past_key_values[0][0].shape[0] if past_key_values else 0
+        if position_ids is None:
+            position_ids = torch.arange(past, past + length, device=input_ids.device)[None]
+        # Query i (at past + i) sees every key up to itself.
+        mask = torch.ones(length, past + length, dtype=torch.bool, device=input_ids.device).tril(past)
+        x, presents = self.encoder(self.embedding(input_ids), mask, self.rotary_pos_emb(position_ids), past_key_values)
+        return BaseModelOutputWithPast(last_hidden_state=x, past_key_values=presents)
+
+
+class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel):
+    def __init__(self, config):
+        super().__init__(config)
+        self.transformer = ChatGLMModel(config)
+
+    def forward(self, input_ids, position_ids=None, past_key_values=None, return_last_logit=False, **ignored):
+        output = self.transformer(input_ids, position_ids, past_key_values)
+        hidden = output.last_hidden_state[-1:] if return_last_logit else output.last_hidden_state
+        logits = self.transformer.output_layer(hidden).transpose(0, 1)
+        return CausalLMOutputWithPast(logits=logits, past_key_values=output.past_key_values)
+
+    @torch.inference_mode()
+    def stream_generate(
+        self,
+        input_ids,
+        past_key_values=None,
+        max_length=8192,
+        do_sample=True,
+        top_p=0.8,
+        temperature=0.8,
+        logits_processor=None,
+        **ignored,
+    ):
+        """Yield (ids so far, past_key_values) after each new token; one sequence at a time."""
+        new = input_ids
+        while True:
+            output = self(new, past_key_values=past_key_values, return_last_logit=True)
+            past_key_values = output.past_key_values
+            scores = output.logits[:, -1, :].float()
+            if logits_processor is not None:
+                scores = logits_processor(input_ids, scores)
+            new = choose(scores, do_sample, top_p, temperature)
+            input_ids = torch.cat((input_ids, new), dim=-1)
+            yield input_ids, past_key_values
+            if int(new) == self.config.eos_token_id or input_ids.shape[-1] >= max_length:
+                return
+
+    @torch.inference_mode()
+    def generate(self, input_ids, max_new_tokens=None, max_length=8192, **kwargs):
+        """Return the prompt's ids with the generated ones behind them."""
+        if max_new_tokens is not None:
+            max_length = input_ids.shape[-1] + max_new_tokens
+        kwargs.pop("past_key_values", None)
+        for ids, _past in self.stream_generate(input_ids, max_length=max_length, **kwargs):
+            input_ids = ids
+        return input_ids
+
+    @torch.inference_mode()
+    def chat(self, tokenizer, query, history=None, **kwargs):
+        """Return (response, history with this turn appended)."""
+        history = list(history or [])
+        inputs = tokenizer([tokenizer.build_prompt(query, history)], return_tensors="pt").to(self.device)
+        prompt = inputs["input_ids"]
+        answer = self.generate(prompt, **kwargs)[0, prompt.shape[-1] :].tolist()
+        response = tokenizer.decode(answer, skip_special_tokens=True).strip()
+        return response, [*history, (query, response)]
+
+    @torch.inference_mode()
+    def stream_chat(
+        self, tokenizer, query, history=None, past_key_values=None, return_past_key_values=False, **kwargs
+    ):
+        """Yield (response so far, history[, past_key_values]) after each token that adds text."""
+        history = list(history or [])
+        if past_key_values is None:
+            ids = tokenizer(tokenizer.build_prompt(query, history))["input_ids"]
+        else:  # the cache holds the earlier turns: only this one is new
+            ids = tokenizer.encode(f"\n\n[Round {len(history) + 1}]\n\n问：{query}\n\n答：", add_special_tokens=False)
+            ids = ids[1:]  # without the word-start mark that sentencepiece puts before every text
+        prompt = torch.tensor([ids], device=self.device)
+        for output, past_key_values in self.stream_generate(prompt, past_key_values=past_key_values, **kwargs):
+            response = tokenizer.decode(output[0, prompt.shape[-1] :].tolist(), skip_special_tokens=True).strip()
+            if not response or response.endswith("\ufffd"):  # half a character so far
+                continue
+            turn = [*history, (query, response)]
+            yield (response, turn, past_key_values) if return_past_key_values else (response, turn)
+
+
+def choose(scores, do_sample, top_p, temperature):
+    """The next token's id as [1, 1]: the best one, or one drawn from the nucleus that holds top_p."""
+    if not do_sample:
+        return scores.argmax(-1, keepdim=True)
+    probabilities = torch.softmax(scores / max(temperature, 1e-4), dim=-1)
+    ordered, ids = probabilities.sort(descending=True, dim=-1)
+    ordered[ordered.cumsum(-1) - ordered >= max(top_p, 1e-6)] = 0
+    return ids.gather(-1, torch.multinomial(ordered, 1))
