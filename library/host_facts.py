@@ -1,0 +1,597 @@
+#!/usr/bin/python
+"""Look at a host before anything is changed there; the judging is in module_utils/chatglm/plan.py."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_facts
+short_description: Look at a host and plan the installation
+description:
+  - Reads what decides whether and how ChatGLM2-6B-int4 can be installed on this host, and makes one plan of it.
+  - libcuda is asked for GPUs first, in a process of its own with a time limit, then C(nvidia-smi) by absolute path.
+  - Changes nothing and needs no rights. Does not fail when the host is unfit; see RV(refusals).
+version_added: "1.0.0"
+options:
+  home:
+    description: Folder that everything is to be installed under; need not exist.
+    type: path
+    required: true
+  model_dir:
+    description: Folder of the weights, to see what is there already. Default is O(home)/models.
+    type: path
+  device:
+    description: V(cpu) or V(cuda); V(auto) means V(cuda) and is refused without a usable GPU.
+    type: str
+    choices: [auto, cuda, cpu]
+    default: auto
+  listen:
+    description: Address that the chat page is to listen on.
+    type: str
+    default: 127.0.0.1
+  port:
+    description: TCP port of the chat page.
+    type: int
+    default: 7860
+  python:
+    description: Interpreter for the virtualenv, as a path or a name on PATH. Empty to take the newest that will do.
+    type: str
+    default: ""
+  min_gpu_memory_gb:
+    description: Refuse a GPU with less memory, or less of it free. GB of 1024 cubed bytes, here and below.
+    type: float
+    default: 5.0
+  warn_gpu_memory_gb:
+    description: Warn below this much free GPU memory.
+    type: float
+    default: 5.5
+  min_memory_gb:
+    description: Memory available and swap free together that loading the model needs.
+    type: float
+    default: 7.5
+  weights_gb:
+    description: Size of the weights on disk.
+    type: float
+    default: 3.65
+  environment_gb:
+    description: Size of the virtualenv with the package cache, by torch build (keys V(cpu), V(2.7.1), V(2.8.0)).
+    type: dict
+    default: {}
+  int4_capabilities:
+    description:
+      - Compute capabilities that the model's int4 kernels run on. Empty for a model whose code runs on any GPU.
+      - Also tells that the model's code compiles a kernel with gcc on a CPU, as upstream's does.
+    type: list
+    elements: str
+    default: ["6.1", "6.2", "7.0", "7.2", "7.5", "8.0", "8.6", "8.9"]
+  check_sources:
+    description:
+      - Groups of addresses of which at least one each has to answer a HEAD request within 5 s, with whatever status.
+      - Only http and https addresses are asked; proxies of the environment are used. Empty to ask nothing.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: What is fetched there.
+        type: str
+        required: true
+      urls:
+        description: Addresses.
+        type: list
+        elements: str
+        required: true
+      remedy:
+        description: What to do when none answers.
+        type: str
+        default: ""
+  check_sources_when:
+    description: V(auto) asks only while this installation has no proof yet, V(always) and V(never) as they say.
+    type: str
+    choices: [auto, always, never]
+    default: auto
+  ca_bundle:
+    description: PEM file with the certificate authorities to trust; empty for the system's.
+    type: path
+    default: ""
+  inject:
+    description:
+      - Facts to take as given instead of as observed, of the structure of RV(facts), to rehearse a host that one does
+        not have. Dicts are laid over key by key, anything else is replaced. They are named in RV(warnings).
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    support: full
+    description: Reads only, so check mode does the same.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+author: The authors of this project
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  host_facts:
+    home: ~/chatglm
+    check_sources:
+      - name: source repository
+        urls: [https://github.com/THUDM/ChatGLM2-6B.git]
+  register: host
+
+- name: Rehearse the reference laptop
+  host_facts:
+    home: ~/chatglm
+    inject:
+      wsl: 2
+      nvidia: {driver: "528.79", driver_cuda: 12000}
+      gpus:
+        - name: NVIDIA GeForce RTX 3060 Laptop GPU
+          capability: "8.6"
+          memory_total: 6442450944
+          memory_free: 5469372416
+"""
+
+RETURN = r"""
+facts:
+  description: What was seen. Sizes in bytes.
+  returned: always
+  type: dict
+  contains:
+    kernel: {type: str, description: Release of the kernel.}
+    wsl: {type: int, description: Version of WSL; 0 for none.}
+    wsl_distribution: {type: str, description: Name that Windows gives the distribution, if the environment tells.}
+    architecture: {type: str, description: For example V(x86_64).}
+    distribution: {type: dict, description: "id, version, codename, name; base, base_codename: whose packages it uses."}
+    systemd: {type: bool, description: Whether systemd was booted.}
+    user: {type: str, description: Who runs this.}
+    uid: {type: int, description: The user's number.}
+    pythons: {type: list, description: "Interpreters: path, version, minor; asked for the one that was named."}
+    git: {type: str, description: Path of git; empty for none.}
+    gcc: {type: str, description: Path of gcc; empty for none.}
+    clock: {type: dict, description: "now (UTC), sane: not before 2025."}
+    memory: {type: dict, description: "total, available, swap_total, swap_free."}
+    disk:
+      type: dict
+      description: "Of the nearest existing parent of the folder (path): free, total, mount, type, options,
+        windows_drive, writable, foreign (files of other users), blocked_by (a file in the way)."
+    port: {type: dict, description: "free, error, and owner (pid, command, ours) where that can be seen."}
+    gpus: {type: list, description: "index, uuid, name, memory_total, memory_free, capability, usable (by libcuda)."}
+    nvidia:
+      type: dict
+      description: "dxg, wsl_libcuda, libcuda (path, error, code), loader_libcuda, driver, driver_cuda, smi (path, rc,
+        error, trouble), linux_driver_packages (looked for in WSL only)."
+    installed: {type: dict, description: "weights (bytes there), torch (build in the virtualenv), proven."}
+    sources: {type: list, description: "The groups asked, with reachable, status, error of each address."}
+    injected: {type: list, description: Names of the facts that were given.}
+plan:
+  description: device, gpu, python, torch, transformers, cuda_packages, apt_component, notes; empty when refused.
+  returned: always
+  type: dict
+refusals:
+  description: "All reasons why the installation cannot go on: code, found, expected, remedy, text."
+  returned: always
+  type: list
+warnings_found:
+  description: What will work, but not as well as it could.
+  returned: always
+  type: list
+report:
+  description: The plan as lines to read.
+  returned: always
+  type: list
+"""
+
+import errno
+import json
+import os
+import platform
+import pwd
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.chatglm import host, libcuda_worker, nvidia
+from ansible.module_utils.chatglm.failure import Failure
+from ansible.module_utils.chatglm.plan import EARLIEST_CLOCK, INT4_CAPABILITIES, Settings, make_plan
+
+DRIVER_TIMEOUT = 20.0  # seconds; a cold WSL driver may take several
+SOURCE_TIMEOUT = 5.0
+GPU_DEFAULTS = {
+    "index": 0,
+    "uuid": "",
+    "name": "GPU",
+    "memory_total": None,
+    "memory_free": None,
+    "capability": "",
+    "usable": True,
+}
+
+
+def read(path: str) -> str:
+    """Return the text of the file at ``path``, empty when it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def run(command: list[str], timeout: float, stdin: str = "") -> tuple[int, str, str]:
+    """Return (exit status, stdout, stderr) of ``command`` in the C locale; status -1 and a text if it cannot run."""
+    environment = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C"}
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired:
+        return -1, "", f"no answer within {timeout:.0f} s"
+    except OSError as error:
+        return -1, "", str(error)
+    return done.returncode, done.stdout, done.stderr
+
+
+def ask_libcuda(path: str) -> dict[str, Any]:
+    """Return what the libcuda at ``path`` says, asked in a process of its own."""
+    source = libcuda_worker.__loader__.get_source(libcuda_worker.__name__)
+    status, out, err = run([sys.executable, "-I", "-", path], DRIVER_TIMEOUT, source)
+    try:
+        return dict(json.loads(out.strip().splitlines()[-1]))
+    except (IndexError, ValueError):
+        how = f"{path} crashed with signal {-status}" if status < -1 else f"{path}: {err.strip()[-300:] or 'no answer'}"
+        return {"path": path, "error": how, "code": -1, "driver_cuda": 0, "gpus": []}
+
+
+def find_libcuda(wsl: int) -> dict[str, Any]:
+    """Return the answer of the first libcuda that works; on WSL the one that Windows brings is asked by its path."""
+    paths = [f"{nvidia.WSL_FOLDER}/libcuda.so.1"] if wsl else []
+    answer: dict[str, Any] = {}
+    for path in [path for path in paths if os.path.exists(path)] + ["libcuda.so.1"]:
+        new = ask_libcuda(path)
+        if not new["error"]:
+            return new
+        # A library that is there and fails tells more than one that is not there.
+        if not answer or (answer["code"] == 0 and new["code"] != 0):
+            answer = new
+    if answer["error"] and answer["code"] == 0:
+        answer["path"] = ""
+    return answer
+
+
+def ask_smi() -> dict[str, Any]:
+    """Return path, rc, error, trouble and the GPUs that nvidia-smi lists."""
+    candidates = [path for path in nvidia.SMI_PATHS if os.access(path, os.X_OK)]
+    path = candidates[0] if candidates else shutil.which("nvidia-smi") or ""
+    if not path:
+        return {"path": "", "rc": 0, "error": "not found", "trouble": "absent", "gpus": []}
+    fields = nvidia.SMI_FIELDS
+    status, out, err = run(nvidia.smi_command(path), DRIVER_TIMEOUT)
+    if nvidia.smi_lacks_field(out + err):
+        fields = nvidia.SMI_FIELDS_OLD
+        status, out, err = run(nvidia.smi_command(path, fields), DRIVER_TIMEOUT)
+    gpus = nvidia.parse_smi(out, fields)
+    text = " ".join((out + " " + err).split())[:400]
+    bad = status != 0 or not gpus
+    return {
+        "path": path,
+        "rc": status,
+        "error": (text or f"exit status {status}") if bad else "",
+        "trouble": nvidia.smi_trouble(text) if bad else "",
+        "gpus": gpus,
+    }
+
+
+def find_pythons(asked: str) -> list[dict[str, Any]]:
+    """Return the interpreters that run: the one asked for alone, or the names looked for up to the first hit."""
+    folders = ["/usr/bin", "/usr/local/bin", *os.get_exec_path()]
+    if asked:
+        names = [os.path.expanduser(asked) if "/" in asked else shutil.which(asked) or asked]
+    else:
+        names = [os.path.join(folder, name) for name in host.PYTHON_NAMES for folder in folders]
+    found: list[dict[str, Any]] = []
+    seen = set()
+    for name in names:
+        real = os.path.realpath(name)
+        if real in seen or not os.access(name, os.X_OK):
+            continue
+        seen.add(real)
+        python = host.parse_python_report(run([name, "-I", "-S", "-c", host.PYTHON_PROBE], 10)[1])
+        if python and python["path"] not in [old["path"] for old in found]:
+            found.append({**python, "asked": bool(asked)})
+            # Names are in order of preference: what follows the first hit is not needed.
+            if os.path.basename(name) == f"python{python['minor']}":
+                break
+    return found
+
+
+def look_at_disk(home: str, uid: int) -> dict[str, Any]:
+    """Return the state of ``home``'s nearest existing parent and the file system there."""
+    parent, blocked = home, ""
+    while not os.path.isdir(parent):
+        if os.path.lexists(parent):
+            blocked = parent
+        parent = os.path.dirname(parent)
+    mount = host.mount_of(os.path.realpath(parent), read("/proc/self/mountinfo"))
+    space = os.statvfs(parent)
+    foreign = []
+    if uid and parent == home:
+        for path in [home, *sorted(child for pattern in ("*", "*/*") for child in map(str, Path(home).glob(pattern)))]:
+            status = os.lstat(path)
+            if status.st_uid != uid and not os.path.islink(path) and not os.access(path, os.W_OK):
+                foreign.append(path)
+    return {
+        "path": parent,
+        "blocked_by": blocked,
+        "free": space.f_bavail * space.f_frsize,
+        "total": space.f_blocks * space.f_frsize,
+        "mount": mount.point if mount else "",
+        "type": mount.type if mount else "",
+        "options": list(mount.options) if mount else [],
+        "windows_drive": bool(mount and mount.windows_drive),
+        # A folder of another user inside home is told as foreign, not twice.
+        "writable": home in foreign or os.access(parent, os.W_OK | os.X_OK),
+        "foreign": foreign[:5],
+    }
+
+
+def port_owner(port: int, home: str) -> dict[str, Any] | None:
+    """Return pid, command and ours (started from ``home``) of who listens on ``port``, None where that is hidden."""
+    inodes = host.listening_inodes(read("/proc/net/tcp"), port) + host.listening_inodes(read("/proc/net/tcp6"), port)
+    wanted = {f"socket:[{inode}]" for inode in inodes}
+    for process in Path("/proc").glob("[0-9]*") if wanted else ():
+        try:
+            if not any(os.readlink(handle) in wanted for handle in (process / "fd").iterdir()):
+                continue
+            words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            folder = os.readlink(process / "cwd")
+        except OSError:
+            continue
+        ours = any(
+            os.path.realpath(place).startswith(os.path.realpath(home) + "/") for place in [folder + "/", *words[:3]]
+        )
+        ours = ours or any(word.startswith(home + "/") for word in words[:3])
+        return {"pid": int(process.name), "command": " ".join(words).strip()[:200], "ours": ours}
+    return None
+
+
+def look_at_port(listen: str, port: int, home: str) -> dict[str, Any]:
+    """Return whether the page could listen there; tried as a server would, for an instant."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(listen, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            attempt.bind(address)
+            attempt.listen(1)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        return {"free": False, "error": str(error), "owner": port_owner(port, home) if taken else None}
+    return {"free": True, "error": "", "owner": None}
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer too: do not go after it."""
+
+    def redirect_request(self, *_args: Any, **_named: Any) -> None:
+        """Return no request, which makes urllib report the redirect as a status."""
+
+
+def ask_source(url: str, ca_bundle: str) -> dict[str, Any]:
+    """Return url, reachable, status and error of one address; any HTTP status counts as reachable."""
+    try:
+        context = ssl.create_default_context(cafile=ca_bundle or None)
+        opener = urllib.request.build_opener(NoRedirect, urllib.request.HTTPSHandler(context=context))
+        with opener.open(urllib.request.Request(url, method="HEAD"), timeout=SOURCE_TIMEOUT) as answer:
+            return {"url": url, "reachable": True, "status": answer.status, "error": ""}
+    except urllib.error.HTTPError as error:
+        return {"url": url, "reachable": True, "status": error.code, "error": ""}
+    except urllib.error.URLError as error:
+        return {"url": url, "reachable": False, "status": 0, "error": str(error.reason)}
+    except (OSError, ValueError) as error:
+        return {"url": url, "reachable": False, "status": 0, "error": str(error)}
+
+
+def look_at_installation(home: str, model_dir: str) -> dict[str, Any]:
+    """Return what is installed already: bytes of weights, torch build, whether a proof was recorded."""
+    weights = 0
+    for folder, _, names in os.walk(model_dir):
+        for name in names:
+            try:
+                status = os.lstat(os.path.join(folder, name))
+            except OSError:
+                continue
+            # A file with holes (a preallocated download) has less on disk than its size says.
+            weights += min(status.st_size, status.st_blocks * 512) if status.st_blocks else status.st_size
+    torch = ""
+    for path in Path(home, "venv").glob("lib/python3*/site-packages/torch-*.dist-info"):
+        version = path.name[len("torch-") : -len(".dist-info")]
+        torch = "cpu" if version.endswith("+cpu") else version.partition("+")[0]
+    return {"weights": weights, "torch": torch, "proven": os.path.isfile(os.path.join(home, "state", "proof.json"))}
+
+
+def gather(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts; programs that may be slow run side by side."""
+    home = params["home"]
+    uid = os.getuid()
+    kernel = read("/proc/sys/kernel/osrelease").strip() or platform.release()
+    interop = "/proc/sys/fs/binfmt_misc/WSLInterop"
+    dxg = os.path.exists("/dev/dxg")
+    wsl = host.wsl_version(kernel, read("/proc/version"), dxg or os.path.exists(interop))
+    installed = look_at_installation(home, params["model_dir"] or os.path.join(home, "models"))
+    groups = []
+    when = params["check_sources_when"]
+    if when == "always" or (when == "auto" and not installed["proven"]):
+        groups = [{**group, "urls": host.http_urls(group["urls"])} for group in params["check_sources"]]
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        cuda_later = pool.submit(find_libcuda, wsl)
+        smi_later = pool.submit(ask_smi)
+        pythons_later = pool.submit(find_pythons, params["python"])
+        loader_later = pool.submit(run, ["/sbin/ldconfig", "-p"], 10) if wsl else None
+        sources_later = [
+            [pool.submit(ask_source, url, params["ca_bundle"]) for url in group["urls"]] for group in groups
+        ]
+        disk, port = look_at_disk(home, uid), look_at_port(params["listen"], params["port"], home)
+        packages = nvidia.driver_packages(read("/var/lib/dpkg/status")) if wsl else []
+        cuda, smi, pythons = cuda_later.result(), smi_later.result(), pythons_later.result()
+        sources = [
+            {"name": group["name"], "remedy": group["remedy"], "urls": [later.result() for later in row]}
+            for group, row in zip(groups, sources_later)  # noqa: B905
+            if row
+        ]
+    now = time.time()
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = str(uid)
+    listed = smi.pop("gpus")
+    return {
+        "kernel": kernel,
+        "wsl": wsl,
+        "wsl_distribution": os.environ.get("WSL_DISTRO_NAME", ""),
+        "architecture": platform.machine(),
+        "distribution": host.distribution(
+            host.parse_os_release(read("/etc/os-release") or read("/usr/lib/os-release"))
+        ),
+        "systemd": os.path.isdir("/run/systemd/system"),
+        "user": user,
+        "uid": uid,
+        "pythons": pythons,
+        "git": shutil.which("git") or "",
+        "gcc": shutil.which("gcc") or "",
+        "clock": {"sane": now >= EARLIEST_CLOCK, "now": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now)) + " UTC"},
+        "memory": host.parse_meminfo(read("/proc/meminfo")),
+        "disk": disk,
+        "port": port,
+        "gpus": nvidia.merge_gpus(cuda["gpus"], listed),
+        "nvidia": {
+            "dxg": dxg,
+            "wsl_libcuda": os.path.exists(f"{nvidia.WSL_FOLDER}/libcuda.so.1"),
+            "libcuda": {name: cuda[name] for name in ("path", "error", "code")},
+            "loader_libcuda": host.loader_library(loader_later.result()[1], "libcuda.so.1") if loader_later else "",
+            "driver": next((gpu["driver"] for gpu in listed if gpu["driver"]), ""),
+            "driver_cuda": cuda["driver_cuda"],
+            "smi": smi,
+            "linux_driver_packages": packages,
+        },
+        "installed": installed,
+        "sources": sources,
+        "injected": [],
+    }
+
+
+def inject(facts: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return ``facts`` with those ``given`` laid over, named in ``injected``.
+
+    Raises:
+        Failure: a name that no fact has.
+
+    """
+    unknown = sorted(set(given) - set(facts) | ({"injected"} & set(given)))
+    if unknown:
+        raise Failure(f"inject names {', '.join(unknown)}", f"names of facts: {', '.join(sorted(facts))}", "correct it")
+    merged = host.merge(facts, given)
+    merged["injected"] = sorted(given)
+    if "gpus" in given:
+        merged["gpus"] = [{**GPU_DEFAULTS, "index": index, **gpu} for index, gpu in enumerate(given["gpus"])]
+    return merged
+
+
+def settings_from(params: dict[str, Any]) -> Settings:
+    """Return the planner's settings from the module's options."""
+    defaults = Settings()
+    names = (
+        "device",
+        "home",
+        "listen",
+        "port",
+        "python",
+        "min_gpu_memory_gb",
+        "warn_gpu_memory_gb",
+        "min_memory_gb",
+        "weights_gb",
+    )
+    environment = {str(name): float(value) for name, value in params["environment_gb"].items()}
+    return Settings(
+        **{name: params[name] for name in names},
+        environment_gb={**defaults.environment_gb, **environment},
+        int4_capabilities=tuple(params["int4_capabilities"]),
+    )
+
+
+def main() -> None:
+    """Gather, inject, judge, report."""
+    group = {
+        "name": {"type": "str", "required": True},
+        "urls": {"type": "list", "elements": "str", "required": True},
+        "remedy": {"type": "str", "default": ""},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "home": {"type": "path", "required": True},
+            "model_dir": {"type": "path"},
+            "device": {"type": "str", "choices": ["auto", "cuda", "cpu"], "default": "auto"},
+            "listen": {"type": "str", "default": "127.0.0.1"},
+            "port": {"type": "int", "default": 7860},
+            "python": {"type": "str", "default": ""},
+            "min_gpu_memory_gb": {"type": "float", "default": 5.0},
+            "warn_gpu_memory_gb": {"type": "float", "default": 5.5},
+            "min_memory_gb": {"type": "float", "default": 7.5},
+            "weights_gb": {"type": "float", "default": 3.65},
+            "environment_gb": {"type": "dict", "default": {}},
+            "int4_capabilities": {"type": "list", "elements": "str", "default": list(INT4_CAPABILITIES)},
+            "check_sources": {"type": "list", "elements": "dict", "default": [], "options": group},
+            "check_sources_when": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
+            "ca_bundle": {"type": "path", "default": ""},
+            "inject": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        if not os.path.isabs(params["home"]):
+            raise Failure(f"home is {params['home']!r}", "an absolute path", "set chatglm_home to one")
+        params["home"] = os.path.normpath(params["home"])
+        if not 0 < params["port"] < 65536:
+            raise Failure(f"port is {params['port']}", "a number from 1 to 65535", "set chatglm_port to one")
+        if params["ca_bundle"] and not os.access(params["ca_bundle"], os.R_OK):
+            raise Failure(
+                f"ca_bundle is {params['ca_bundle']}, which cannot be read",
+                "a PEM file on the host",
+                "correct the path",
+            )
+        try:
+            settings = settings_from(params)
+        except (TypeError, ValueError) as error:
+            raise Failure(f"environment_gb holds {error}", "numbers", "correct it") from error
+        facts = inject(gather(params), params["inject"])
+        try:
+            outcome = make_plan(facts, settings).as_dict()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if not params["inject"]:
+                raise
+            raise Failure(
+                f"inject has a value of the wrong shape ({type(error).__name__}: {error})",
+                "the structure of the returned facts",
+                "compare with: ansible-doc -M library -t module host_facts",
+            ) from error
+    except Failure as failure:
+        module.fail_json(msg=str(failure))
+    outcome["warnings_found"] = outcome.pop("warnings")
+    module.exit_json(changed=False, facts=facts, **outcome)
+
+
+if __name__ == "__main__":
+    main()
