@@ -1,0 +1,276 @@
+#!/usr/bin/python
+"""Ansible module: patch one of upstream's demo scripts, and write the script that starts it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: patch_web_demo
+short_description: Make a ChatGLM2 demo script use the local model, the chosen device and the pinned packages
+description:
+  - Finds the places in upstream's V(web_demo.py), V(cli_demo.py), V(api.py), V(openai_api.py) or V(web_demo2.py) by
+    parsing the script, and replaces just those bytes. Comments, indentation, line ends, encoding and byte order mark
+    stay.
+  - Settles the model's path, the device of the load (never C(device='cuda') inside C(from_pretrained), which needs more
+    GPU memory than a 6 GB card has), the address and port of gradio's C(launch) or C(uvicorn.run), what gradio 6 and
+    pydantic 2 changed. Streamlit takes its address on the command line, so V(web_demo2.py) gets path and device only.
+  - gradio is pinned to 6.17.3 rather than to the classic 3.39 of upstream's time, because 3.39 serves the files below
+    its working folder to any web page open on the machine, fetches URLs on request of a page, and makes the browser ask
+    outside hosts for fonts.
+  - A second run changes nothing. Changed settings change the same places from the original text. Edits that the user
+    makes after the patch are carried along; where they are in the same place as an edit of this module, the user's stay
+    and a warning says so.
+  - A script that is in no form that is understood is refused with line and reason, and left as it was.
+options:
+  path:
+    description: The script, absolute.
+    type: path
+    required: true
+  model_path:
+    description: The folder of the model on the host, absolute. Needed when O(state=patched).
+    type: path
+  device:
+    description: Where the model runs.
+    type: str
+    choices: [cuda, cpu]
+    default: cuda
+  listen:
+    description: The address to bind. Anything but a loopback address is open to others, without a password.
+    type: str
+    default: 127.0.0.1
+  port:
+    description: The TCP port to bind.
+    type: int
+    default: 7860
+  record:
+    description:
+      - The file that keeps the original bytes and the edits, absolute.
+      - Without it O(state=original) has nothing to revert.
+    type: path
+    required: true
+  launcher:
+    description: A script to write beside the patch, so that an unchanged host costs one module call.
+    type: dict
+    suboptions:
+      path:
+        description: Where to write it, absolute; the folder is made.
+        type: path
+        required: true
+      content:
+        description: Its text.
+        type: str
+        required: true
+  state:
+    description: V(patched), or V(original) for the bytes from before the first patch.
+    type: str
+    choices: [patched, original]
+    default: patched
+attributes:
+  check_mode:
+    description: Reports what would change, and changes nothing. A script that is not there yet counts as a change.
+    support: full
+  diff_mode:
+    description: Shows the script and the launcher before and after.
+    support: full
+author: the project
+"""
+
+EXAMPLES = r"""
+- name: Patch the page
+  patch_web_demo:
+    path: /home/me/chatglm/source/web_demo.py
+    model_path: /home/me/chatglm/models/chatglm2-6b-int4
+    device: cuda
+    record: /home/me/chatglm/state/web_demo_patch.json
+
+- name: Get upstream's own bytes back
+  patch_web_demo:
+    path: /home/me/chatglm/source/web_demo.py
+    record: /home/me/chatglm/state/web_demo_patch.json
+    state: original
+"""
+
+RETURN = r"""
+edits:
+  description: What differs from the original, in the order of the file.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    line: {description: Line in the original, type: int, returned: always}
+    kind: {description: "model_path, device, listen, gradio or pydantic", type: str, returned: always}
+    before: {description: Text replaced, type: str, returned: always}
+    after: {description: Text put there, type: str, returned: always}
+sha256:
+  description: SHA-256 of the script after the run.
+  returned: when the script exists
+  type: str
+warnings:
+  description: User edits kept over the module's own, arguments dropped, an address that is open to others.
+  returned: when there are any
+  type: list
+  elements: str
+"""
+
+import ipaddress
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.chatglm.failure import Failure
+from ansible.module_utils.chatglm.files import read_json, sha256_bytes, write_atomic, write_json
+from ansible.module_utils.chatglm.web_demo_patch import Outcome, Record, Settings, revert, settle
+
+
+def _loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Failure(f"{path} cannot be read ({error.strerror})", "a readable file", f"ls -ld {path}") from None
+
+
+def _write(path: str, data: bytes, mode: int, like: os.stat_result | None = None) -> None:
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write_atomic(path, data, mode)
+        if like is not None and os.geteuid() == 0:
+            os.chown(path, like.st_uid, like.st_gid)  # a run as root must not take the file from its user
+    except OSError as error:
+        raise Failure(
+            f"{path} cannot be written ({error.strerror})", "a writable folder with free space", f"df -h {path}; ls -ld"
+        ) from None
+
+
+def _text(data: bytes | None) -> str:
+    return "" if data is None else data.decode("utf-8", "replace")
+
+
+def _check(params: dict[str, Any]) -> None:
+    paths = [params["path"], params["record"], (params["launcher"] or {}).get("path")]
+    if params["state"] == "patched":
+        paths.append(params["model_path"])
+    for path in paths:
+        if path is not None and not os.path.isabs(path):
+            raise Failure(f"the path {path!r}", "an absolute path", "give the whole path, from /")
+    if params["state"] == "patched" and not 0 < params["port"] < 65536:
+        raise Failure(f"port {params['port']}", "a port from 1 to 65535", "set chatglm_port")
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Observe, plan and, unless in check mode, write; return the module's result.
+
+    Raises:
+        Failure: bad parameters, a script that is refused, or a file that cannot be read or written.
+
+    """
+    _check(params)
+    path = os.path.realpath(params["path"])
+    record_path = params["record"]
+    wanted = params["state"] == "patched"
+    result: dict[str, Any] = {"changed": False, "edits": [], "diff": [], "warnings": []}
+    data = _read(path)
+    stored = read_json(record_path)
+    record = Record.from_json(stored)
+    if stored is not None and record is None:
+        result["warnings"].append(f"{record_path} is no intact record, and is not used")
+    outcome: Outcome | None = None
+    if data is not None and wanted:
+        settings = Settings(params["model_path"], params["device"], params["listen"], params["port"])
+        outcome = settle(data, record, settings, path)
+    elif data is not None:
+        outcome = revert(data, record, path)
+    elif not check_mode:
+        raise Failure(
+            f"{path} does not exist", "the script from the source repository", "run the play with role source"
+        )
+    else:
+        result.update(changed=True, msg=f"{path} does not exist yet; it would be fetched and patched")
+    if outcome is not None:
+        result["changed"] = outcome.data != data
+        result["edits"] = [
+            {name: getattr(edit, name) for name in ("line", "kind", "before", "after")} for edit in outcome.edits
+        ]
+        result["sha256"] = sha256_bytes(outcome.data)
+        result["warnings"] += outcome.warnings
+        if result["changed"]:
+            diff = {"before": _text(data), "after": _text(outcome.data)}
+            result["diff"].append({**diff, "before_header": path, "after_header": f"{path} ({params['state']})"})
+    launcher = params["launcher"] if wanted else None
+    script = launcher["content"].encode() if launcher else b""
+    if launcher:
+        old = _read(launcher["path"])
+        stale = old != script or not os.access(launcher["path"], os.X_OK)
+        if stale:
+            result["changed"] = True
+            if old != script:
+                diff = {"before": _text(old), "after": _text(script)}
+                header = {"before_header": launcher["path"], "after_header": launcher["path"]}
+                result["diff"].append({**diff, **header})
+    if wanted and not _loopback(params["listen"]):
+        result["warnings"].append(
+            f"the demo will listen on {params['listen']} (chatglm_listen): others on that network can use it, "
+            "without a password"
+        )
+    if check_mode:
+        return result
+    if outcome is not None and data is not None:
+        # The record first: it knows the bytes before and after, so an interruption between the two writes is harmless.
+        if outcome.record is not None and outcome.record != record:
+            try:
+                write_json(record_path, outcome.record.to_json())
+            except OSError as error:
+                raise Failure(
+                    f"{record_path} cannot be written ({error.strerror})", "a writable folder with free space", "df -h"
+                ) from None
+        if outcome.data != data:
+            info = os.stat(path)
+            _write(path, outcome.data, info.st_mode & 0o7777, info)
+        if outcome.record is None and stored is not None:
+            os.unlink(record_path)
+    if launcher and stale:
+        _write(launcher["path"], script, 0o755)
+    return result
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "model_path": {"type": "path"},
+            "device": {"type": "str", "choices": ["cuda", "cpu"], "default": "cuda"},
+            "listen": {"type": "str", "default": "127.0.0.1"},
+            "port": {"type": "int", "default": 7860},
+            "record": {"type": "path", "required": True},
+            "launcher": {
+                "type": "dict",
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "content": {"type": "str", "required": True},
+                },
+            },
+            "state": {"type": "str", "choices": ["patched", "original"], "default": "patched"},
+        },
+        required_if=[("state", "patched", ["model_path"])],
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module.params, module.check_mode)
+    except Failure as failure:
+        module.fail_json(msg=str(failure))
+    for text in result.pop("warnings"):
+        module.warn(text)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
