@@ -1,0 +1,477 @@
+#!/usr/bin/python
+"""Prove the chat by a real generation, and record what was proven."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: int4_smoke_test
+short_description: Prove an int4 ChatGLM2 installation by real answers
+version_added: "0.1.0"
+description:
+  - Loads the model as the web demo does, answers a question greedily, and judges device, int4 packing, raw logits,
+    answer, and speed. Then starts the web demo itself, asks it twice the way its page does (gradio's queue over HTTP),
+    sees the answer grow, and stops it again.
+  - The proof is recorded with the digests of what it proves. While they, the settings and the test's own code are the
+    same, nothing is loaded and nothing changes.
+  - One attempt only. After the GPU's memory has run out nothing is tried again.
+options:
+  launcher:
+    description: The program that runs a command in the demo's environment; without arguments it starts the web demo.
+    type: path
+    required: true
+  python:
+    description: Python of the virtualenv.
+    type: path
+    required: true
+  model_path:
+    description: Folder of the model.
+    type: path
+    required: true
+  device:
+    description: Where the model must be.
+    type: str
+    choices: [cuda, cpu]
+    required: true
+  url:
+    description: Where the web demo listens. Must be an address of this host; C(http) only.
+    type: str
+    default: http://127.0.0.1:7860
+  question:
+    description: The question.
+    type: str
+    default: 你好
+  expected:
+    description: Text or regular expression that both answers must contain. Empty for no such demand.
+    type: str
+    default: ""
+  max_new_tokens:
+    description: Length of an answer, at most, in tokens.
+    type: int
+    default: 48
+  min_tokens_per_second:
+    description: Lowest speed after the first token. 0 for no demand.
+    type: float
+    default: 0.0
+  load_timeout:
+    description: Seconds for each of the two loads (imports included).
+    type: int
+    default: 600
+  answer_timeout:
+    description: Seconds for each answer.
+    type: int
+    default: 300
+  proof:
+    description: The file that records the proof.
+    type: path
+    required: true
+  subject:
+    description:
+      - Digests, versions and identities of what is proven, by name. Any difference to the recorded ones makes a new
+        proof due. The launcher's own digest is added.
+    type: dict
+    default: {}
+  mode:
+    description: V(auto) proves when it is due, V(always) at every run.
+    type: str
+    choices: [auto, always]
+    default: auto
+attributes:
+  check_mode:
+    description: Says whether the proof is due and why; starts nothing.
+    support: full
+  diff_mode:
+    description: Shows what differs between the recorded subject and the present one.
+    support: full
+author: The ChatGLM2 WSL project
+"""
+
+EXAMPLES = r"""
+- name: Prove the chat
+  int4_smoke_test:
+    launcher: "{{ chatglm_home }}/bin/chatglm-run"
+    python: "{{ chatglm_home }}/venv/bin/python"
+    model_path: "{{ chatglm_home }}/models/chatglm2-6b-int4"
+    device: cuda
+    expected: ChatGLM2-6B
+    min_tokens_per_second: 1
+    proof: "{{ chatglm_home }}/state/proof.json"
+    subject:
+      source: "{{ source_result.after }}"
+      weights: "{{ weights_result.digest }}"
+"""
+
+RETURN = r"""
+due:
+  description: Whether a proof was due.
+  type: bool
+  returned: always
+due_reason:
+  description: Why it was due; empty if it was not.
+  type: str
+  returned: always
+  sample: weights changed
+verdict:
+  description: V(ok), V(failed), or V(due) in check mode.
+  type: str
+  returned: always
+verdicts:
+  description: Each judgement, with C(name), C(ok), C(found), C(expected), C(remedy).
+  type: list
+  elements: dict
+  returned: when a proof was made or still holds
+report:
+  description:
+    - The measurements. C(model) of the load and the answer (sizes in bytes, times in seconds), C(page) of the two turns
+      through the web demo, C(seconds) of the two stages.
+  type: dict
+  returned: when a proof was made or still holds
+time:
+  description: When the proof was made (UTC, ISO 8601).
+  type: str
+  returned: when a proof was made or still holds
+log:
+  description: End of the log of what failed.
+  type: str
+  returned: failure
+"""
+
+import datetime
+import json
+import os
+import signal
+import tempfile
+import time
+import urllib.parse
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.chatglm import page as page_client
+from ansible.module_utils.chatglm import smoke, smoke_worker
+from ansible.module_utils.chatglm.failure import Failure
+from ansible.module_utils.chatglm.files import digest_of, read_json, sha256_file, write_json
+from ansible.module_utils.chatglm.processes import Child, port_free, port_owner
+
+SETTINGS = ("model_path", "python", "device", "url", "question", "expected", "max_new_tokens", "min_tokens_per_second")
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class StageError(Exception):
+    """A stage failed: its verdict, and the end of its log."""
+
+    def __init__(self, verdict: smoke.Verdict, log: str) -> None:
+        """Keep both."""
+        super().__init__(str(verdict))
+        self.verdict, self.log = verdict, log
+
+
+def source_of(module: Any) -> str:
+    """Return the source of a Python module, inside Ansible's zip too."""
+    source: str | None = module.__loader__.get_source(module.__name__)
+    assert source is not None
+    return source
+
+
+def stop_on_signal(number: int, _frame: object) -> NoReturn:
+    """Turn a signal into an exception, so that the children are cleaned up; a second signal is ignored."""
+    for each in STOPPING:
+        signal.signal(each, signal.SIG_IGN)
+    raise Failure(f"the test was stopped by signal {number}", "an undisturbed run", "run the play again")
+
+
+def check_inputs(params: dict[str, Any]) -> None:
+    """Refuse what cannot work before anything is started.
+
+    Raises:
+        Failure: a file is missing.
+
+    """
+    for name, role in (("launcher", "web_demo"), ("python", "virtualenv")):
+        if not os.access(params[name], os.X_OK) or not os.path.isfile(params[name]):
+            raise Failure(
+                f"{params[name]} is no program",
+                f"the {name} of role {role}",
+                f"run the play again (role {role} makes it)",
+            )
+    if not os.path.isfile(os.path.join(params["model_path"], "config.json")):
+        raise Failure(
+            f"no config.json in {params['model_path']}",
+            "a model's folder",
+            "run the play again (role weights fills it)",
+        )
+
+
+def parse_url(url: str) -> tuple[str, int]:
+    """Return host and port.
+
+    Raises:
+        Failure: not an http URL with a port.
+
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme == "http" and parts.hostname and parts.port:
+            return parts.hostname, parts.port
+    except ValueError:
+        pass
+    raise Failure(f"url is {url!r}", "a URL such as http://127.0.0.1:7860", "correct chatglm_listen and chatglm_port")
+
+
+def check_port(host: str, port: int) -> None:
+    """Refuse a port that is taken: the demo would move to another one, or fail, and use the GPU twice.
+
+    Raises:
+        Failure: it is taken, or the address is not one of this host.
+
+    """
+    try:
+        free = port_free(host, port)
+    except OSError as error:
+        raise Failure(
+            f"{host} cannot be bound: {error}", "an address of this host", "correct chatglm_listen"
+        ) from error
+    if not free:
+        raise Failure(
+            f"port {port} of {host} is taken by {port_owner(port)}",
+            "a free port",
+            "stop that process (is it the web demo?), or choose another port with -e chatglm_port=",
+        )
+
+
+def run_model(params: dict[str, Any], log: Path) -> dict[str, Any]:
+    """Stage 1: run the worker in the virtualenv and return its report.
+
+    Raises:
+        StageError: it ended without a report, or took too long.
+
+    """
+    request = {name: params[name] for name in ("model_path", "device", "question", "max_new_tokens")}
+    command = [params["launcher"], params["python"], "-I", "-", json.dumps(request)]
+    phase = "start"
+    deadline = [time.monotonic() + params["load_timeout"]]
+    report: dict[str, Any] | None = None
+    with Child(command, log, stdin=source_of(smoke_worker).encode(), read=True) as child:
+        try:
+            for line in child.lines(deadline):
+                if not line.startswith(smoke_worker.MARK):
+                    continue
+                event = json.loads(line[len(smoke_worker.MARK) :])
+                report = event.get("report", report)
+                phase = event.get("phase", phase)
+                if phase == "answer":
+                    deadline[0] = time.monotonic() + params["answer_timeout"]
+                if report is not None:
+                    break
+        except TimeoutError:
+            limit = "answer_timeout" if phase == "answer" else "load_timeout"
+            verdict = smoke.timed_out(f"model, {phase}", params[limit], f"smoke_test_{limit}")
+            raise StageError(verdict, child.tail()) from None
+        if report is None:
+            status = child.wait(5)
+            verdict = smoke.diagnose_exit(status, child.tail(), {}, f"model, {phase}", params["device"])
+            raise StageError(verdict, child.tail())
+        report["log"] = child.tail()
+    return report
+
+
+def wait_for_page(child: Child, page: page_client.Page, params: dict[str, Any], model: dict[str, Any]) -> None:
+    """Wait until GET / answers 200.
+
+    Raises:
+        StageError: the demo ended, or took too long.
+
+    """
+    deadline = time.monotonic() + params["load_timeout"]
+    status = 0
+    while time.monotonic() < deadline:
+        ended = child.wait(0)
+        if ended is not None:
+            verdict = smoke.diagnose_exit(ended, child.tail(), model, "page, start", params["device"])
+            raise StageError(verdict, child.tail())
+        status = page.status()
+        if status == 200:
+            return
+        time.sleep(0.1)
+    verdict = smoke.timed_out(
+        f"page, start (GET / answers {status or 'nothing'})", params["load_timeout"], "smoke_test_load_timeout"
+    )
+    raise StageError(verdict, child.tail())
+
+
+def run_page(params: dict[str, Any], model: dict[str, Any], log: Path) -> dict[str, Any]:
+    """Stage 2: start the web demo, ask it twice as its page does, stop it.
+
+    Raises:
+        Failure: the port is taken.
+        StageError: the demo does not start, or does not answer.
+
+    """
+    host, port = parse_url(params["url"])
+    check_port(host, port)
+    page = page_client.Page(params["url"], params["answer_timeout"])
+    limit = model.get("prompt_tokens", 64) + params["max_new_tokens"]
+    started = time.monotonic()
+    with Child([params["launcher"]], log) as child:
+        wait_for_page(child, page, params, model)
+        ready = time.monotonic() - started
+        try:
+            endpoint = page.endpoint()
+            first = page.ask(endpoint, params["question"], [], limit)
+            second = page.ask(endpoint, params["question"], first.messages, limit)
+        except Failure as failure:
+            ended = child.wait(0.5)
+            if ended is not None:
+                verdict = smoke.diagnose_exit(ended, child.tail(), model, "page, answer", params["device"])
+            else:
+                verdict = smoke.Verdict("page, answer", False, failure.found, failure.expected, failure.remedy)
+            raise StageError(verdict, child.tail()) from failure
+        tail = child.tail()
+    return {
+        "answer": first.answer,
+        "partials": len(first.partials),
+        "second_answer": second.answer,
+        "second_partials": len(second.partials),
+        "bot_messages": len(page_client.bot_texts(second.messages)),
+        "same_answer": first.answer.strip() == str(model.get("answer", "")).strip(),
+        "ready_seconds": round(ready, 3),
+        "first_token_seconds": round(first.first_seconds or 0.0, 3),
+        "answer_seconds": round(first.seconds, 3),
+        "port_free": port_free(host, port),
+        "log": tail,
+    }
+
+
+def prove(params: dict[str, Any], demands: smoke.Demands, folder: Path) -> dict[str, Any]:
+    """Run both stages and judge them; the second only when the first is good.
+
+    Raises:
+        Failure: nothing could be started.
+
+    """
+    report: dict[str, Any] = {"model": {}, "page": {}, "seconds": {}}
+    verdicts: list[smoke.Verdict] = []
+    log = ""
+    try:
+        started = time.monotonic()
+        report["model"] = run_model(params, folder / "model.log")
+        log = report["model"].pop("log")
+        report["seconds"]["model"] = round(time.monotonic() - started, 3)
+        verdicts += smoke.judge_model(report["model"], demands)
+        if all(verdict.ok for verdict in verdicts):
+            started = time.monotonic()
+            report["page"] = run_page(params, report["model"], folder / "page.log")
+            log = report["page"].pop("log")
+            report["seconds"]["page"] = round(time.monotonic() - started, 3)
+            verdicts += smoke.judge_page(report["page"], report["model"], demands)
+    except StageError as error:
+        verdicts.append(error.verdict)
+        log = error.log
+    return {"report": report, "verdicts": verdicts, "log": log}
+
+
+def run(module: AnsibleModule) -> None:
+    """Observe, plan, act, record."""
+    params = module.params
+    host, port = parse_url(params["url"])
+    subject = dict(params["subject"])
+    launcher = params["launcher"]
+    subject["launcher"] = sha256_file(launcher) if os.path.isfile(launcher) else None
+    settings = {name: params[name] for name in SETTINGS}
+    test = digest_of([source_of(part) for part in (smoke, smoke_worker, page_client)])
+    record = read_json(params["proof"])
+    reason = smoke.due_reason(record, subject, settings, test, params["mode"])
+    old = record if isinstance(record, dict) else {}
+    result: dict[str, Any] = {"due": bool(reason), "due_reason": reason, "changed": bool(reason)}
+    if not reason:
+        module.exit_json(
+            **result,
+            msg=f"proven on {old.get('time')}, and nothing has changed since: {smoke.summary(old['report'])}",
+            verdict="ok",
+            verdicts=old.get("verdicts"),
+            report=old["report"],
+            time=old.get("time"),
+            diff={"before": "", "after": ""},
+        )
+    before = {"verdict": old.get("verdict", "none"), "subject": old.get("subject", {})}
+    result["diff"] = {"before": before, "after": {"verdict": "ok", "subject": subject}}
+    if module.check_mode:
+        module.exit_json(**result, msg=f"would prove the chat: {reason}", verdict="due")
+
+    demands = smoke.Demands(params["device"], params["expected"], params["min_tokens_per_second"])
+    for number in STOPPING:
+        signal.signal(number, stop_on_signal)
+    new: dict[str, Any] = {
+        "key": smoke.proof_key(subject, settings, test),
+        "subject": subject,
+        "settings": settings,
+        "test": test,
+        "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
+    try:
+        check_inputs(params)
+        check_port(host, port)  # before the long load, not only after it
+        with tempfile.TemporaryDirectory(dir=module.tmpdir, prefix="smoke") as folder:
+            outcome = prove(params, demands, Path(folder))
+    except Failure as failure:
+        write_json(params["proof"], {**new, "verdict": "failed", "reasons": [str(failure)], "report": {}})
+        module.fail_json(**result, msg=str(failure), verdict="failed")
+    verdicts = outcome["verdicts"]
+    failed = [str(verdict) for verdict in verdicts if not verdict.ok]
+    new.update(report=outcome["report"], verdicts=smoke.as_dicts(verdicts), verdict="failed" if failed else "ok")
+    if failed:
+        write_json(params["proof"], {**new, "reasons": failed})
+        module.fail_json(
+            **result,
+            msg="\n".join(["the chat is not proven.", *failed, "End of the log:", smoke.last_lines(outcome["log"])]),
+            verdict="failed",
+            verdicts=new["verdicts"],
+            report=new["report"],
+            time=new["time"],
+            log=outcome["log"],
+        )
+    write_json(params["proof"], new)
+    module.exit_json(
+        **result,
+        msg=f"proven ({reason}): {smoke.summary(new['report'])}",
+        verdict="ok",
+        verdicts=new["verdicts"],
+        report=new["report"],
+        time=new["time"],
+    )
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "launcher": {"type": "path", "required": True},
+            "python": {"type": "path", "required": True},
+            "model_path": {"type": "path", "required": True},
+            "device": {"type": "str", "required": True, "choices": ["cuda", "cpu"]},
+            "url": {"type": "str", "default": "http://127.0.0.1:7860"},
+            "question": {"type": "str", "default": "你好"},
+            "expected": {"type": "str", "default": ""},
+            "max_new_tokens": {"type": "int", "default": 48},
+            "min_tokens_per_second": {"type": "float", "default": 0.0},
+            "load_timeout": {"type": "int", "default": 600},
+            "answer_timeout": {"type": "int", "default": 300},
+            "proof": {"type": "path", "required": True},
+            "subject": {"type": "dict", "default": {}},
+            "mode": {"type": "str", "choices": ["auto", "always"], "default": "auto"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        run(module)
+    except Failure as failure:
+        module.fail_json(msg=str(failure))
+    except OSError as error:
+        module.fail_json(
+            msg=str(
+                Failure(f"{error}", "files that can be read and written", "check the rights and the free space there")
+            )
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,474 @@
+"""Judge a smoke test: is it due, what do its measurements mean, what is wrong and what helps. Pure functions."""
+
+from __future__ import annotations
+
+import re
+import signal
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .files import digest_of
+
+GIB = 1 << 30
+# Machine code in upstream's int4 kernels, which hold no PTX (shared facts: 6.1 to 8.9).
+INT4_CAPABILITIES = ("6.1", "6.2", "7.0", "7.2", "7.5", "8.0", "8.6", "8.9")
+PLAY_AGAIN = "run the play again"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One judgement. ``remedy`` is empty when ``ok``."""
+
+    name: str
+    ok: bool
+    found: str
+    expected: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        """Return the line that a user reads."""
+        if self.ok:
+            return f"{self.name}: {self.found}"
+        return f"{self.name}: found {self.found}; expected {self.expected}. To do: {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What the measurements must show.
+
+    Attributes:
+        device: cuda or cpu, as planned.
+        expected: a text, or a regular expression, that both answers must contain; empty for no demand.
+        min_tokens_per_second: lowest speed while decoding; 0 for no demand.
+
+    """
+
+    device: str
+    expected: str = ""
+    min_tokens_per_second: float = 0.0
+
+
+def due_reason(record: Any, subject: dict[str, Any], settings: dict[str, Any], test: str, mode: str = "auto") -> str:
+    """Return why a proof is due, or an empty text when the recorded one still holds.
+
+    Args:
+        record: the parsed proof file, or None.
+        subject: digests of what is proven, by name.
+        settings: the test's own settings.
+        test: digest of the test's own code.
+        mode: auto or always.
+
+    """
+    if mode == "always":
+        return "asked for"
+    if not isinstance(record, dict) or not isinstance(record.get("subject"), dict):
+        return "never proven"
+    if record.get("verdict") != "ok":
+        return "the last proof failed"
+    if record.get("key") == proof_key(subject, settings, test):
+        return ""
+    old = record["subject"]
+    names = sorted(name for name in {*old, *subject} if old.get(name) != subject.get(name))
+    old = record.get("settings") or {}
+    names += sorted(f"setting {name}" for name in {*old, *settings} if old.get(name) != settings.get(name))
+    if record.get("test") != test:
+        names.append("the test itself")
+    return f"{', '.join(names) or 'the record'} changed"
+
+
+def proof_key(subject: dict[str, Any], settings: dict[str, Any], test: str) -> str:
+    """Return the one digest that a proof holds for."""
+    return digest_of({"subject": subject, "settings": settings, "test": test})
+
+
+def gib(size: Any) -> str:
+    """Return a size in bytes as ``1.2 GiB``."""
+    return f"{size / GIB:.1f} GiB" if isinstance(size, (int, float)) else "an unknown amount"
+
+
+def contains(answer: str, expected: str) -> bool:
+    """Tell whether ``answer`` contains ``expected`` as a text, or matches it as a regular expression."""
+    if expected in answer:
+        return True
+    try:
+        return re.search(expected, answer) is not None
+    except re.error:
+        return False
+
+
+def shorten(text: str, limit: int = 120) -> str:
+    """Return ``text`` in quotes, cut after ``limit`` characters."""
+    return repr(text if len(text) <= limit else text[:limit] + "…")
+
+
+def diagnose_cuda(cuda: dict[str, Any]) -> Verdict:
+    """Say why torch sees no GPU: the build, then the driver, then what torch itself says (order of facts.md)."""
+    name, expected = "device", "a CUDA device"
+    driver = str(cuda.get("driver", "none"))
+    if not cuda.get("build"):
+        return Verdict(
+            name,
+            False,
+            "torch in the virtualenv is a CPU build (torch.version.cuda is None)",
+            "a CUDA build of torch",
+            f"{PLAY_AGAIN} with -e chatglm_device=cuda: role virtualenv installs that build",
+        )
+    if driver.startswith("none"):
+        return Verdict(
+            name,
+            False,
+            f"no NVIDIA driver: libcuda.so.1 does not load ({driver})",
+            "libcuda.so.1",
+            "on WSL install the NVIDIA driver on Windows (never inside WSL), then run wsl --shutdown there; "
+            "without a GPU: -e chatglm_device=cpu",
+        )
+    # Within one major version of CUDA a build runs on older drivers too (NVIDIA's minor-version compatibility).
+    if int(number(driver)) < int(number(str(cuda["build"]))):
+        return Verdict(
+            name,
+            False,
+            f"the driver supports CUDA {driver}, torch was built for {cuda['build']}",
+            f"a driver for CUDA {cuda['build']}",
+            f"update the NVIDIA driver (on WSL: the one on Windows), or {PLAY_AGAIN} to get a torch for this driver",
+        )
+    return Verdict(
+        name,
+        False,
+        str(cuda.get("error", "torch.cuda.is_available() is False")),
+        expected,
+        "close other programs that use the GPU, on WSL run wsl --shutdown on Windows, then run the play again",
+    )
+
+
+def number(version: str) -> float:
+    """Return the first two parts of a version as a number (``12.4`` gives 12.4), 0 when there is none."""
+    found = re.match(r"\d+(\.\d+)?", version)
+    return float(found.group()) if found else 0.0
+
+
+def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verdict:
+    """Name the cause of a failure. The probes in ``report`` decide first, the error's text only where none can.
+
+    Args:
+        text: the exception, or the end of a log.
+        report: what the worker measured before it failed.
+        where: the phase that failed, for the verdict's name.
+        device: cuda or cpu, as planned.
+
+    """
+    cuda = report.get("cuda") or {}
+    kernels = report.get("cpm_kernels") or {}
+    versions = report.get("versions") or {}
+    lower = text.lower()
+    if device == "cuda" and cuda and not cuda.get("available"):
+        return diagnose_cuda(cuda)
+    if "out of memory" in lower or "outofmemory" in lower:
+        return Verdict(
+            where,
+            False,
+            f"GPU memory ran out; {gib(cuda.get('free'))} of {gib(cuda.get('total'))} were free before the load",
+            "5.1 GiB or more free",
+            "close what uses the GPU (nvidia-smi lists it; on Windows the browser, games), or a demo that still runs; "
+            "then run the play again",
+        )
+    if "no kernel image" in lower or (
+        "int4weight" in lower and cuda.get("capability") and cuda["capability"] not in INT4_CAPABILITIES
+    ):
+        return Verdict(
+            where,
+            False,
+            f"GPU {cuda.get('name', '')} with compute capability {cuda.get('capability', 'unknown')}",
+            f"one that the int4 kernels hold code for: {', '.join(INT4_CAPABILITIES)}",
+            "run on another GPU, or with -e chatglm_device=cpu",
+        )
+    if kernels.get("import", "ok") != "ok":
+        return Verdict(
+            where,
+            False,
+            f"cpm_kernels cannot be imported: {kernels['import']}",
+            "cpm_kernels with setuptools below 81 (it needs pkg_resources)",
+            f"{PLAY_AGAIN}: role virtualenv mends the environment",
+        )
+    missing = [name for name, path in (kernels.get("libraries") or {}).items() if not path and name != "nvrtc"]
+    if missing:
+        return Verdict(
+            where,
+            False,
+            f"the loader finds no CUDA library for cpm_kernels: {', '.join(missing)}",
+            "cuda, cudart and cublasLt where cpm_kernels looks",
+            f"{PLAY_AGAIN}: role cuda_libs installs them",
+        )
+    if "parsefromarray" in lower or "sentencepiece_processor" in lower:
+        found = (report.get("files") or {}).get("tokenizer.model") or {}
+        return Verdict(
+            where,
+            False,
+            f"tokenizer.model is damaged: {found.get('size')} bytes, it begins {found.get('head')}",
+            "the true file (1,018,370 bytes for chatglm2-6b-int4)",
+            f"{PLAY_AGAIN}: role weights fetches it anew (installing CUDA libraries does not help here)",
+        )
+    if re.search(
+        r"has no attribute 'tokenizer'|padding_side|num_hidden_layers|ChatGLMConfig.*max_length|_extract_past_from",
+        text,
+    ):
+        return Verdict(
+            where,
+            False,
+            f"transformers {versions.get('transformers', 'unknown')} and the model's code do not fit: "
+            f"{last_line(text)}",
+            "the locked transformers with the pinned revision of the model",
+            f"{PLAY_AGAIN}: roles virtualenv and weights install that pair",
+        )
+    if re.search(r"invalid load key|PytorchStreamReader|central directory|UnpicklingError|size mismatch", text):
+        found = (report.get("files") or {}).get("pytorch_model.bin") or {}
+        return Verdict(
+            where,
+            False,
+            f"pytorch_model.bin cannot be read ({last_line(text)}); {found.get('size')} bytes, it begins "
+            f"{found.get('head')}",
+            "the true file",
+            f"{PLAY_AGAIN}: role weights fetches it anew",
+        )
+    if device == "cpu" and report and not report.get("gcc") and ("nonetype" in lower or "int4weight" in lower):
+        return Verdict(
+            where,
+            False,
+            "no gcc, which the model's code needs to build its CPU kernel",
+            "gcc",
+            "install it (sudo apt install gcc) and run the play again",
+        )
+    if "modulenotfounderror" in lower or "importerror" in lower or "no module named" in lower:
+        return Verdict(
+            where,
+            False,
+            f"a package of the virtualenv is missing or broken: {last_line(text)}",
+            "an import that works",
+            f"{PLAY_AGAIN}: role virtualenv mends the environment",
+        )
+    if "cannot find empty port" in lower:
+        return Verdict(
+            where,
+            False,
+            "the port was taken while the demo started",
+            "a free port",
+            "stop what listens there, or choose another with -e chatglm_port=",
+        )
+    if "localhost is not accessible" in lower:
+        return Verdict(
+            where,
+            False,
+            "gradio cannot reach its own page",
+            "a direct connection to this machine",
+            "check the variables http_proxy and no_proxy (127.0.0.1 belongs in no_proxy); then run the play again",
+        )
+    return Verdict(where, False, last_line(text), "no error", "read the log at the end of this message")
+
+
+def last_line(text: str) -> str:
+    """Return the last line of ``text`` that is not empty, at most 300 characters."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "no text at all"
+
+
+def last_lines(text: str, count: int = 12) -> str:
+    """Return the last ``count`` lines of ``text``."""
+    return "\n".join(text.splitlines()[-count:]) or "(empty)"
+
+
+def diagnose_exit(status: int | None, tail: str, report: dict[str, Any], where: str, device: str) -> Verdict:
+    """Name why a process ended.
+
+    Args:
+        status: exit status, negative for a signal; a shell in between gives 128 + signal.
+        tail: end of its log.
+        report: what was measured before.
+        where: the phase.
+        device: as planned.
+
+    """
+    code = status or 0
+    killed = -code if code < 0 else code - 128 if 128 < code < 160 else 0
+    if not killed:
+        if not tail:
+            return Verdict(
+                where,
+                False,
+                f"it ended with status {status} and said nothing",
+                "a report",
+                "run the launcher by hand to see more",
+            )
+        return diagnose(tail, report, where, device)
+    try:
+        name = f"{killed} ({signal.Signals(killed).name})"
+    except ValueError:
+        name = str(killed)
+    remedies = {
+        signal.SIGKILL: "out of memory, most likely: give it more RAM (on WSL: memory= and swap= under [wsl2] in "
+        ".wslconfig on Windows, then wsl --shutdown), or close other programs",
+        signal.SIGILL: "this CPU lacks an instruction that the installed torch needs: use another machine, or an "
+        "older torch",
+    }
+    return Verdict(
+        where,
+        False,
+        f"the process was killed by signal {name}",
+        "an end of its own",
+        remedies.get(signal.Signals(killed), "read the log at the end of this message")
+        if killed in set(signal.Signals)
+        else "read the log at the end of this message",
+    )
+
+
+def timed_out(where: str, seconds: float, option: str) -> Verdict:
+    """Return the verdict for a phase that took too long; ``option`` is the role's variable with the limit."""
+    return Verdict(
+        where,
+        False,
+        f"no end within {seconds:.0f} s",
+        f"an end within {seconds:.0f} s",
+        f"look at the log; if the machine is just slow, raise {option}",
+    )
+
+
+def judge_model(model: dict[str, Any], demands: Demands) -> list[Verdict]:
+    """Judge what the worker measured; one verdict for a failure, else one for each demand."""
+    if model.get("error"):
+        error = model["error"]
+        return [diagnose(f"{error['type']}: {error['message']}", model, f"model, {error['phase']}", demands.device)]
+    verdicts = []
+    devices = model.get("devices") or {}
+    right = sum(count for name, count in devices.items() if name.split(":")[0] == demands.device)
+    verdicts.append(
+        Verdict(
+            "device",
+            bool(devices) and right == sum(devices.values()),
+            ", ".join(f"{count} tensors on {name}" for name, count in sorted(devices.items())) or "no tensors",
+            f"all on {demands.device}",
+            f"{PLAY_AGAIN}; if it stays so, the model's own code moves them: is it the pinned revision?",
+        )
+    )
+    int4 = model.get("int4") or {}
+    verdicts.append(
+        Verdict(
+            "int4",
+            bool(int4.get("expected")) and int4.get("packed") == int4.get("expected"),
+            f"{int4.get('packed', 0)} layers with two weights in a byte",
+            f"{int4.get('expected', 0)} such layers",
+            "point chatglm_model_repo at an int4 model",
+        )
+    )
+    broken = model.get("nonfinite_logits", 0)
+    verdicts.append(
+        Verdict(
+            "finite",
+            broken == 0 and model.get("tokens", 0) > 0,
+            f"{broken} nan or inf among the logits of {model.get('tokens', 0)} tokens",
+            "none, in at least one token",
+            f"{PLAY_AGAIN}: role weights verifies every file; if they are good, the GPU's memory or driver is not",
+        )
+    )
+    verdicts += judge_answer("answer", str(model.get("answer", "")), demands.expected)
+    tokens, distinct = model.get("tokens", 0), model.get("distinct_tokens", 0)
+    verdicts.append(
+        Verdict(
+            "variety",
+            tokens < 4 or distinct > 1,
+            f"{distinct} different ones among {tokens} tokens",
+            "more than one token repeated",
+            f"{PLAY_AGAIN}: role weights verifies every file",
+        )
+    )
+    speed = model.get("tokens_per_second")
+    floor = demands.min_tokens_per_second
+    verdicts.append(
+        Verdict(
+            "speed",
+            floor <= 0 or speed is None or speed >= floor,
+            f"{speed} tokens/s" if speed is not None else "too few tokens to measure",
+            f"{floor} tokens/s or more",
+            "close other programs that use the GPU (Windows moves GPU memory to RAM when it is short: about a token a "
+            "minute), or lower smoke_test_min_tokens_per_second",
+        )
+    )
+    return [cleared(verdict) for verdict in verdicts]
+
+
+def judge_answer(name: str, answer: str, expected: str) -> list[Verdict]:
+    """Judge one answer: not empty, and with the expected text when one is demanded."""
+    verdict = Verdict(name, bool(answer.strip()), shorten(answer), "a text", "read the log at the end of this message")
+    if not verdict.ok or not expected:
+        return [verdict]
+    return [
+        Verdict(
+            name,
+            contains(answer, expected),
+            shorten(answer),
+            f"{expected} in it",
+            "is it the right model? chatglm_model_repo and smoke_test_expected belong together",
+        )
+    ]
+
+
+def judge_page(page: dict[str, Any], model: dict[str, Any], demands: Demands) -> list[Verdict]:
+    """Judge what came back through the page.
+
+    Args:
+        page: ``partials`` (number of distinct partial answers of the first turn), ``answer``, ``second_answer``,
+            ``bot_messages`` (after the second turn), ``port_free`` (after the end).
+        model: the first stage's measurements, which say whether the answer can have grown.
+        demands: as for the first stage.
+
+    """
+    verdicts = judge_answer("page answer", str(page.get("answer", "")), demands.expected)
+    several = model.get("partials", 0) >= 2
+    verdicts.append(
+        Verdict(
+            "page grows",
+            page.get("partials", 0) >= (2 if several else 1),
+            f"{page.get('partials', 0)} distinct partial answers",
+            "2 or more" if several else "1 or more",
+            "the page does not stream: is web_demo.py the patched one? Run the play again",
+        )
+    )
+    second = str(page.get("second_answer", ""))
+    verdicts.append(
+        Verdict(
+            "second turn",
+            bool(second.strip()) and page.get("bot_messages") == 2,
+            f"{page.get('bot_messages', 0)} bot messages, the last {shorten(second)}",
+            "2, both with a text",
+            "read the log at the end of this message",
+        )
+    )
+    verdicts.append(
+        Verdict(
+            "port freed",
+            bool(page.get("port_free")),
+            "free" if page.get("port_free") else "still taken",
+            "a free port after the demo's end",
+            "stop the process that still listens there",
+        )
+    )
+    return [cleared(verdict) for verdict in verdicts]
+
+
+def cleared(verdict: Verdict) -> Verdict:
+    """Return the verdict without its remedy when nothing is wrong."""
+    return Verdict(verdict.name, True, verdict.found, verdict.expected) if verdict.ok else verdict
+
+
+def as_dicts(verdicts: list[Verdict]) -> list[dict[str, Any]]:
+    """Return the verdicts as they are recorded."""
+    return [asdict(verdict) for verdict in verdicts]
+
+
+def summary(report: dict[str, Any]) -> str:
+    """Return the one line that says what was seen."""
+    model, page = report.get("model") or {}, report.get("page") or {}
+    gpu = model.get("gpu")
+    memory = f"GPU memory {gib(gpu['reserved_peak'])}" if gpu else f"RAM {gib(model.get('rss_peak'))}"
+    answers = [shorten(str(stage.get("answer", "")), 60) for stage in (model, page)]
+    return (
+        f"answer {answers[0]}, through the page {answers[1]}; {model.get('tokens_per_second', '?')} tokens/s, "
+        f"first token {model.get('first_token_seconds', '?')} s, load {model.get('load_seconds', '?')} s, {memory}"
+    )
