@@ -1,0 +1,603 @@
+#!/usr/bin/python
+# Copyright: the authors of this project
+"""Ansible module: a pinned revision of a model repository in a folder, every file verified."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: model_snapshot
+short_description: Hold every file of a pinned model revision, each verified by its digest
+description:
+  - Fetches the files of one revision of a model repository into a folder, file by file from the first source that can
+    give it. A file is accepted by its digest alone, whatever its source; one whose digest is not known is not accepted.
+  - What is there and good is kept. A damaged file stays until its replacement is complete and verified.
+  - Downloads collect in C(NAME.part) beside the target and go on there after an interruption.
+  - Files that do not belong to the revision are kept and reported.
+  - A second run reads no file and needs no network as long as size, times and inode of every file are as they were when
+    it was verified.
+  - A pickle (C(.bin), C(.pt), C(.pth), C(.ckpt), C(.pkl)) is accepted only if it imports nothing beyond
+    O(pickle_globals).
+options:
+  dest:
+    description:
+      - Folder that holds the files; made if absent. A damaged file that is a symbolic link is replaced, not followed.
+    type: path
+    required: true
+  repo:
+    description: Repository on the hub, owner/name.
+    type: str
+    required: true
+  revision:
+    description: Commit of the repository, 40 hex digits. A hub that answers with another commit is refused.
+    type: str
+    required: true
+  files:
+    description:
+      - The pinned files of the revision. If empty, the hub is asked for the list at the revision once, and the answer
+        is recorded.
+      - Digests that are missing here come from the record or from the hub's metadata at the revision.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Path in the repository.
+        type: str
+        required: true
+      size:
+        description: Size in bytes.
+        type: int
+      sha256:
+        description: SHA-256 of the content, 64 hex digits.
+        type: str
+      git_blob_id:
+        description: Git blob id of the content, 40 hex digits; needs the size.
+        type: str
+  sources:
+    description: Where files may come from, tried in this order for each file.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      type:
+        description: A hub, a folder on the host, a Seafile share, or a web folder.
+        type: str
+        choices: [hub, folder, seafile, url]
+        required: true
+      endpoint:
+        description: Address of the hub.
+        type: str
+      path:
+        description: Folder on the host, for example C(/mnt/d/chatglm2-6b-int4). Files are copied.
+        type: path
+      url:
+        description: Address of the Seafile server, or of the web folder that holds the files.
+        type: str
+      share:
+        description: Id of the Seafile share.
+        type: str
+      folder:
+        description: Folder in the Seafile share.
+        type: str
+  token:
+    description: Token for the hub. Sent to the hub sources' own hosts only, never to where they redirect.
+    type: str
+    default: ""
+  python:
+    description: Python that has huggingface_hub, to ask a hub; need not exist in check mode, or if no hub is asked.
+    type: path
+    default: ""
+  ca_bundle:
+    description: PEM file with further certificate authorities; the system's store counts too.
+    type: path
+    default: ""
+  verify:
+    description:
+      - V(quick) trusts a file whose size, times and inode are as recorded at its verification, and reads any other.
+      - V(deep) reads every file.
+    type: str
+    choices: [quick, deep]
+    default: quick
+  record:
+    description: JSON file that remembers what was verified; its folder is made if absent.
+    type: path
+    required: true
+  pickle_globals:
+    description: The only names that a pickle may import, with their module.
+    type: list
+    elements: str
+    default: [collections.OrderedDict, torch.CharStorage, torch.HalfStorage, torch._utils._rebuild_tensor_v2]
+  timeout:
+    description: Seconds of silence after which a connection counts as dead; the rate is judged over this time too.
+    type: int
+    default: 30
+  retries:
+    description: Attempts without progress at one source before the next one is tried.
+    type: int
+    default: 5
+attributes:
+  check_mode:
+    description: Announces what would be fetched from what is on the host; asks no network.
+    support: full
+  diff_mode:
+    description: A line for each file that is missing, damaged or not yet verified.
+    support: full
+author: the authors of this project
+"""
+
+EXAMPLES = r"""
+- name: Hold the int4 weights
+  model_snapshot:
+    dest: /home/me/chatglm/models/chatglm2-6b-int4
+    repo: THUDM/chatglm2-6b-int4
+    revision: d93643f303743236b43cd79335e8a093e68d8524
+    sources:
+      - {type: hub, endpoint: https://hf-mirror.com}
+      - {type: folder, path: /mnt/d/chatglm2-6b-int4}
+    python: /home/me/chatglm/venv/bin/python
+    record: /home/me/chatglm/state/weights.json
+
+- name: Read every file again and replace what is damaged
+  model_snapshot:
+    dest: /home/me/chatglm/models/chatglm2-6b-int4
+    repo: THUDM/chatglm2-6b-int4
+    revision: d93643f303743236b43cd79335e8a093e68d8524
+    sources: [{type: url, url: http://files.example/chatglm2-6b-int4}]
+    record: /home/me/chatglm/state/weights.json
+    verify: deep
+"""
+
+RETURN = r"""
+files:
+  description: Each file of the revision, sorted by path; empty in check mode while their names are not known.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path: {description: Path in the repository and below O(dest)., type: str}
+    action:
+      description: What was done, or would be. Check mode says V(adopted) of a file that is there but of unknown digest.
+      type: str
+      sample: fetched
+    reason: {description: Why., type: str, sample: "too short: 100 of 1018370 bytes"}
+    source: {description: The source that gave it; empty if it was there., type: str}
+    bytes: {description: Bytes that were moved for it., type: int}
+    resumed_at: {description: Bytes of an earlier run that did not have to be moved again., type: int}
+bytes_fetched:
+  description: Bytes that came over the wire or from a folder, refused ones included.
+  returned: always
+  type: int
+digest:
+  description: Stands for the verified folder, made of all paths and digests; null in check mode while one is not known.
+  returned: always
+  type: str
+extra_files:
+  description: What else lies in the folder (the first 50); kept.
+  returned: always
+  type: list
+  elements: str
+folder:
+  description: The folder that holds the files.
+  returned: always
+  type: str
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.chatglm import pickle_imports, snapshot
+from ansible.module_utils.chatglm.content import HEAD, TransferError, gigabytes
+from ansible.module_utils.chatglm.failure import Failure
+from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file, write_json
+
+EXTRA = 50
+
+
+def stat_of(path: Path) -> dict[str, int]:
+    """Return the state of a file's inode that changes when its content does."""
+    state = path.stat()
+    return {
+        "size": state.st_size,
+        "mtime_ns": state.st_mtime_ns,
+        "ctime_ns": state.st_ctime_ns,
+        "inode": state.st_ino,
+    }
+
+
+class Snapshot:
+    """One run: observe, plan, and unless it is a check, act."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        """Read the parameters and the record.
+
+        Raises:
+            Failure: a parameter is wrong in a way that its type cannot say.
+
+        """
+        self.module = module
+        self.p: dict[str, Any] = module.params
+        if not snapshot.REVISION.fullmatch(self.p["revision"]):
+            remedy = "copy the id of the commit from the model's page on the hub"
+            raise Failure(f"the revision {self.p['revision']!r}", "a commit id of 40 hex digits", remedy)
+        if not snapshot.REPO.fullmatch(self.p["repo"]):
+            raise Failure(f"the repository {self.p['repo']!r}", "owner/name", "correct chatglm_model_repo")
+        self.dest = Path(self.p["dest"])
+        if self.dest.exists() and not self.dest.is_dir():
+            raise Failure(f"{self.dest} is not a folder", "the folder for the weights", f"move {self.dest} away")
+        self.pinned = snapshot.entries(self.p["files"], "the list of files")
+        self.record_path = Path(self.p["record"])
+        self.record = snapshot.Record.parse(read_json(self.record_path))
+        if self.record.path != str(self.dest):
+            self.record.files = {}
+        self.deep = self.p["verify"] == "deep"
+        self.verdicts: list[Any] | None = None
+        self.result: dict[str, Any] = {
+            "changed": False,
+            "folder": str(self.dest),
+            "files": [],
+            "bytes_fetched": 0,
+            "digest": None,
+            "extra_files": [],
+        }
+
+    # --- observe ------------------------------------------------------------------------------------------------------
+
+    def look(self, one: Any) -> Any:
+        """Return the verdict on one file.
+
+        Raises:
+            Failure: something that is no file is in its place, or it cannot be read.
+
+        """
+        path = self.dest / one.path
+        recorded = self.record.files.get(one.path)
+        try:
+            if not path.exists():
+                return snapshot.judge(one, None, recorded, self.deep)
+            if not path.is_file():
+                raise Failure(f"{path} is not a file", "the model's file, or nothing", f"move {path} away")
+            seen = snapshot.Seen(stat_of(path))
+            if not snapshot.unchanged(one, seen, recorded) or self.deep:
+                with open(path, "rb") as stream:
+                    seen = replace(seen, head=stream.read(HEAD))
+            if snapshot.must_read(one, seen, recorded, self.deep):
+                take = sha256_file if one.digest.algorithm == "sha256" else git_blob_id
+                found = take(path)
+                # Written to meanwhile: what was hashed is not what is there now.
+                seen = replace(seen, found=found if stat_of(path) == seen.stat else "a content that changes")
+        except OSError as error:
+            remedy = f"make {path} readable for this user, or remove it"
+            raise Failure(f"{path} cannot be read ({error.strerror})", "a readable file", remedy) from error
+        return snapshot.judge(one, seen, recorded, self.deep)
+
+    def observe(self, hub: list[Any] | None = None) -> None:
+        """Judge every file of the revision as far as they are known."""
+        files = snapshot.manifest(self.pinned, self.record, self.p["repo"], self.p["revision"], hub)
+        self.verdicts = None if files is None else [self.look(one) for one in files]
+
+    def extra_files(self) -> list[str]:
+        """Return what lies in the folder and is not of the revision; a repository's .git counts as one."""
+        if self.verdicts is None:
+            return []
+        own = {item.entry.path + end for item in self.verdicts for end in ("", *PARTS)}
+        found = []
+        for folder, names, files in os.walk(self.dest):
+            inside = os.path.relpath(folder, self.dest)
+            for name in list(names):
+                if name in (".git", "__pycache__"):
+                    names.remove(name)
+                    files.append(name)
+            found += [os.path.normpath(os.path.join(inside, name)) for name in files]
+        return sorted(set(found) - own)[:EXTRA]
+
+    # --- act ----------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second run off this folder; the kernel drops the lock of a dead process.
+
+        Raises:
+            Failure: another run holds it.
+
+        """
+        path = self.record_path.with_suffix(".lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a+", encoding="utf-8") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                stream.seek(0)
+                holder = stream.read().strip() or "an unnamed process"
+                expected = "one run at a time"
+                raise Failure(f"{holder} is fetching into {self.dest}", expected, "wait until it is done") from error
+            stream.truncate(0)
+            stream.write(f"process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')},")
+            stream.flush()
+            yield
+
+    def save(self) -> None:
+        """Write the record if it differs from what is on disk."""
+        value = self.record.as_json()
+        if read_json(self.record_path) != value:
+            write_json(self.record_path, value)
+
+    def remember(self, one: Any, names: list[str] | None) -> None:
+        """Put one verified file into the record, on disk at once: a later kill loses nothing."""
+        more = dict(self.record.files.get(one.path) or {})
+        if more.get(one.digest.algorithm) != one.digest.hexadecimal:
+            more = {}  # what was noted was about another content
+        if names is not None:
+            more["pickle_globals"] = names
+        self.record.files[one.path] = snapshot.remembered(one, stat_of(self.dest / one.path), more)
+        self.save()
+
+    def imports(self, one: Any, path: Path) -> list[str] | None:
+        """Return the names that a pickle imports, None if the file is none.
+
+        Raises:
+            Failure: it imports others than allowed.
+
+        """
+        if not pickle_imports.is_pickle(one.path):
+            return None
+        return pickle_imports.refuse_imports(path, self.p["pickle_globals"], one.path)
+
+    def known_pickle(self, one: Any) -> bool:
+        """Tell whether the record shows that the file is no pickle or imports allowed names only."""
+        recorded = (self.record.files.get(one.path) or {}).get("pickle_globals")
+        return not pickle_imports.is_pickle(one.path) or (
+            isinstance(recorded, list) and set(recorded) <= set(self.p["pickle_globals"])
+        )
+
+    def act(self) -> None:
+        """Fetch and adopt what the plan says; then every file of the revision is verified and recorded.
+
+        Raises:
+            Failure: a file cannot be had from any source, or the disk is too small.
+
+        """
+        # Not needed to find that nothing is to be done, and half of the time of such a run to import.
+        from ansible.module_utils.chatglm import sources, transfer  # noqa: PLC0415
+
+        options = transfer.Options(
+            timeout=self.p["timeout"], attempts=max(1, self.p["retries"]), ca_bundle=self.p["ca_bundle"]
+        )
+        names = None
+        if self.verdicts is not None:
+            names = [item.entry.path for item in self.verdicts if item.action in ("fetch", "ask")]
+        question = sources.Question(self.p["repo"], self.p["revision"], self.p["token"], self.p["python"], names)
+        places = sources.build(self.p["sources"], question, options)
+        unknown = self.ask(places)
+        assert self.verdicts is not None
+        files = [item.entry for item in self.verdicts]
+        self.record.repo, self.record.revision = self.p["repo"], self.p["revision"]
+        self.record.path = str(self.dest)
+        self.record.manifest = files
+        present = {one.path for one in files}
+        self.record.files = {path: item for path, item in self.record.files.items() if path in present}
+        self.save()
+        self.dest.mkdir(parents=True, exist_ok=True)
+        self.check_room(transfer)
+        reasons: dict[str, list[tuple[str, TransferError]]] = {}
+        down: dict[str, TransferError] = {}
+        # Small files first: what is wrong with a source shows before the gigabytes.
+        for item in sorted(self.verdicts, key=lambda item: (item.entry.size or 1 << 62, item.entry.path)):
+            one = item.entry
+            if item.action in ("keep", "adopt"):
+                if item.action == "adopt" or item.refresh or not self.known_pickle(one):
+                    self.remember(one, self.imports(one, self.dest / one.path))
+                self.note(item, {"keep": "kept", "adopt": "adopted"}[item.action])
+            elif one.digest is None:
+                reasons[one.path] = unknown
+            else:
+                tries = self.fetch(item, places, down)
+                if tries:
+                    reasons[one.path] = tries
+        self.result["files"].sort(key=lambda file: file["path"])
+        if reasons:
+            raise snapshot.failure(self.p["repo"], self.p["revision"], str(self.dest), len(files), reasons)
+        self.result["digest"] = snapshot.manifest_digest(files)
+
+    def ask(self, places: list[Any]) -> list[tuple[str, TransferError]]:
+        """Complete the plan by the hub's metadata where names or digests are missing.
+
+        Returns:
+            Why no hub could tell, as reasons for the files whose digest stays unknown.
+
+        Raises:
+            Failure: not even the names of the files are known.
+
+        """
+        from ansible.module_utils.chatglm import sources  # noqa: PLC0415
+
+        if self.verdicts is not None and all(item.entry.digest is not None for item in self.verdicts):
+            return []
+        why: list[tuple[str, TransferError]] = []
+        for place in places:
+            if not isinstance(place, sources.Hub):
+                continue
+            try:
+                told = place.files()
+            except TransferError as error:
+                why.append((place.label, error))
+                continue
+            wrong = snapshot.contradictions(self.pinned, told)
+            if wrong:
+                why.append((place.label, TransferError("digest", "; ".join(wrong))))
+                continue
+            self.observe(told)
+            if self.verdicts is not None:
+                return []
+            why.append((place.label, TransferError("missing", "the revision has no files")))
+        text = "its digest is not known, and no hub could be asked for it"
+        why.append(("no source is trusted with it", TransferError("unknown", text)))
+        if self.verdicts is None:
+            reasons = {"the list of files": why}
+            raise snapshot.failure(self.p["repo"], self.p["revision"], str(self.dest), 1, reasons)
+        return why
+
+    def check_room(self, transfer: Any) -> None:
+        """Refuse to begin what cannot end.
+
+        Raises:
+            Failure: with the space needed and found.
+
+        """
+        assert self.verdicts is not None
+        needed = 0
+        for item in self.verdicts:
+            if item.action == "fetch" and item.entry.size is not None:
+                part = self.dest / (item.entry.path + transfer.PART)
+                here = part.stat().st_size if part.is_file() else 0
+                needed += max(0, item.entry.size - here)
+        if error := transfer.room_for(self.dest, needed):
+            raise self.no_room(error)
+
+    def no_room(self, error: TransferError) -> Failure:
+        """Return the error for a full disk."""
+        sizes = [item.entry.size or 0 for item in self.verdicts or []]
+        expected = f"room for the files of {self.p['repo']} ({gigabytes(sum(sizes))} in all)"
+        return Failure(
+            str(error), expected, "free space there, or choose another chatglm_home; what came so far is kept"
+        )
+
+    def fetch(self, item: Any, places: list[Any], down: dict[str, TransferError]) -> list[tuple[str, TransferError]]:
+        """Get one file from the first source that can; return why each could not, empty on success."""
+        one = item.entry
+        target = self.dest / one.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        tries: list[tuple[str, TransferError]] = []
+        found: list[list[str] | None] = []
+        for place in places:
+            if place.label in down:
+                tries.append((place.label, down[place.label]))
+                continue
+            try:
+                moved = place.get(one, target, lambda path: found.append(self.imports(one, path)), None)
+            except TransferError as error:
+                self.result["bytes_fetched"] += error.received
+                if error.kind == "disk":
+                    raise self.no_room(error) from error
+                tries.append((place.label, error))
+                if error.kind in ("network", "tls", "timeout", "library", "commit") or error.status >= 429:
+                    down[place.label] = error  # as it was for this file it is for the next
+                continue
+            self.result["bytes_fetched"] += moved.received
+            self.remember(one, found[-1] if found else None)
+            self.note(item, "fetched", source=place.label, moved=moved.received, resumed_at=moved.resumed_at)
+            return []
+        return tries
+
+    def note(self, item: Any, action: str, source: str = "", moved: int = 0, resumed_at: int = 0) -> None:
+        """Add one file to the result."""
+        self.result["files"].append(
+            {
+                "path": item.entry.path,
+                "action": action,
+                "reason": item.reason,
+                "source": source,
+                "bytes": moved,
+                "resumed_at": resumed_at,
+            }
+        )
+
+    def run(self) -> dict[str, Any]:
+        """Do what is to be done and return the module's result.
+
+        Raises:
+            Failure: see :meth:`act`.
+            OSError: the folder or the record cannot be written.
+
+        """
+        self.observe()
+        self.result["diff"] = snapshot.diff(self.verdicts, str(self.dest))
+        verdicts = self.verdicts or []
+        self.result["changed"] = self.verdicts is None or any(item.action != "keep" for item in verdicts)
+        current = (self.record.repo, self.record.revision, self.record.path, self.record.manifest) == (
+            self.p["repo"],
+            self.p["revision"],
+            str(self.dest),
+            [item.entry for item in verdicts],
+        )
+        stale = not current or any(item.refresh or not self.known_pickle(item.entry) for item in verdicts)
+        if self.module.check_mode or not (self.result["changed"] or stale):
+            words = {"keep": "kept", "adopt": "adopted", "ask": "adopted", "fetch": "fetched"}
+            for item in verdicts:
+                self.note(item, words[item.action])
+            if verdicts:
+                self.result["digest"] = snapshot.manifest_digest([item.entry for item in verdicts])
+        else:
+            with self.locked():
+                self.act()
+        self.result["extra_files"] = self.extra_files()
+        return self.result
+
+
+PARTS = (".part", ".part.json", ".copy.part", ".copy.part.json")
+
+
+def main() -> None:
+    """Run the module."""
+    source = {
+        "type": {"type": "str", "choices": ["hub", "folder", "seafile", "url"], "required": True},
+        "endpoint": {"type": "str"},
+        "path": {"type": "path"},
+        "url": {"type": "str"},
+        "share": {"type": "str"},
+        "folder": {"type": "str"},
+    }
+    needs = [
+        ("type", "hub", ["endpoint"]),
+        ("type", "folder", ["path"]),
+        ("type", "seafile", ["url", "share"]),
+        ("type", "url", ["url"]),
+    ]
+    file = {
+        "path": {"type": "str", "required": True},
+        "size": {"type": "int"},
+        "sha256": {"type": "str"},
+        "git_blob_id": {"type": "str"},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "dest": {"type": "path", "required": True},
+            "repo": {"type": "str", "required": True},
+            "revision": {"type": "str", "required": True},
+            "files": {"type": "list", "elements": "dict", "default": [], "options": file},
+            "sources": {"type": "list", "elements": "dict", "required": True, "options": source, "required_if": needs},
+            "token": {"type": "str", "default": "", "no_log": True},
+            "python": {"type": "path", "default": ""},
+            "ca_bundle": {"type": "path", "default": ""},
+            "verify": {"type": "str", "choices": ["quick", "deep"], "default": "quick"},
+            "record": {"type": "path", "required": True},
+            "pickle_globals": {"type": "list", "elements": "str", "default": list(pickle_imports.WEIGHTS_ONLY)},
+            "timeout": {"type": "int", "default": 30},
+            "retries": {"type": "int", "default": 5},
+        },
+        supports_check_mode=True,
+    )
+    run: Snapshot | None = None
+    try:
+        run = Snapshot(module)
+        result = run.run()
+    except Failure as failure:
+        module.fail_json(msg=str(failure), **(run.result if run else {}))
+    except OSError as error:
+        place = error.filename or module.params["dest"]
+        text = f"{place} cannot be written or read ({error.strerror or error})"
+        remedy = f"make {module.params['dest']} and {module.params['record']} writable for this user"
+        module.fail_json(msg=str(Failure(text, "access to it", remedy)), **(run.result if run else {}))
+    else:
+        module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

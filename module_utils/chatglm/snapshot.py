@@ -1,0 +1,324 @@
+"""What a model folder has to hold, what it holds, and what has to be fetched: decisions without I/O.
+
+The record (a JSON file) remembers each verified file with its digest and the state of its inode at that moment. While
+these are unchanged the file counts as good without being read. One entry per file, a mapping that may gain keys: what
+this version does not know it keeps as long as the file stays the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .content import Digest, TransferError, Wanted, what_came
+from .failure import Failure
+from .files import digest_of
+
+SCHEMA = 1
+REVISION = re.compile(r"[0-9a-f]{40}")
+REPO = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+STAT_KEYS = ("size", "mtime_ns", "ctime_ns", "inode")
+_LENGTH = {"sha256": 64, "git_blob_id": 40}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a revision: its path in the repository, and size (bytes) and digest as far as known."""
+
+    path: str
+    size: int | None = None
+    digest: Digest | None = None
+
+    @property
+    def wanted(self) -> Wanted:
+        """Return what a transfer has to deliver; only with a known digest."""
+        assert self.digest is not None
+        return Wanted(self.digest, self.size)
+
+
+def entry(raw: Mapping[str, Any], origin: str) -> Entry:
+    """Return the entry that ``raw`` (path, size, sha256 or git_blob_id) describes.
+
+    Args:
+        raw: from the pinned manifest, the record or the hub.
+        origin: which of these, for the message.
+
+    Raises:
+        Failure: the path leads out of the folder, or a digest is none.
+
+    """
+    path = raw.get("path")
+    if not isinstance(path, str) or not _inside(path):
+        raise Failure(
+            f"{origin} names a file {path!r}", "a relative path inside the model's folder", f"correct {origin}"
+        )
+    size = raw.get("size")
+    if size is not None and (not isinstance(size, int) or size < 0):
+        raise Failure(f"{origin} gives {path} the size {size!r}", "a number of bytes", f"correct {origin}")
+    for algorithm, length in _LENGTH.items():
+        value = raw.get(algorithm)
+        if not value:
+            continue
+        if not isinstance(value, str) or not re.fullmatch(rf"[0-9a-f]{{{length}}}", value):
+            expected = f"{length} lower-case hex digits"
+            raise Failure(f"{origin} gives {path} the {algorithm} {value!r}", expected, f"correct {origin}")
+        if algorithm == "git_blob_id" and size is None:
+            expected = "its size too, which is part of what is hashed"
+            raise Failure(f"{origin} gives {path} a git_blob_id without a size", expected, f"correct {origin}")
+        return Entry(path, size, Digest(algorithm, value))
+    return Entry(path, size)
+
+
+def _inside(path: str) -> bool:
+    parts = path.split("/")
+    plain = "\\" not in path and "\0" not in path and posixpath.normpath(path) == path
+    return bool(path) and plain and not path.startswith("/") and not {"", ".", ".."} & set(parts)
+
+
+def entries(raw: Iterable[Mapping[str, Any]], origin: str) -> list[Entry]:
+    """Return :func:`entry` of each, sorted by path.
+
+    Raises:
+        Failure: as :func:`entry`, or a path stands there twice.
+
+    """
+    result = sorted((entry(item, origin) for item in raw), key=lambda item: item.path)
+    for one, other in itertools.pairwise(result):
+        if one.path == other.path:
+            raise Failure(f"{origin} names {one.path} twice", "each file once", f"correct {origin}")
+    return result
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Record:
+    """What is known of a repository's revision (``manifest``), and which files of it were verified in ``path``."""
+
+    repo: str = ""
+    revision: str = ""
+    path: str = ""
+    manifest: list[Entry] = field(default_factory=list)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, value: Any) -> Record:
+        """Return the record in ``value`` (parsed JSON); anything malformed proves nothing and counts as absent."""
+        if not isinstance(value, dict) or value.get("schema") != SCHEMA or not isinstance(value.get("files"), dict):
+            return cls()
+        files = {}
+        for path, item in value["files"].items():
+            try:
+                entry({**item, "path": path}, "the record")
+                complete = all(isinstance(item["stat"][key], int) for key in STAT_KEYS)
+            except (Failure, KeyError, TypeError):
+                continue
+            if complete:
+                files[path] = item
+        try:
+            listed = entries(value["manifest"], "the record")
+        except (Failure, KeyError, TypeError, AttributeError):
+            listed = []
+        return cls(str(value.get("repo")), str(value.get("revision")), str(value.get("path")), listed, files)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the mapping that :meth:`parse` reads."""
+        return {
+            "schema": SCHEMA,
+            "repo": self.repo,
+            "revision": self.revision,
+            "path": self.path,
+            "manifest": [described(one) for one in self.manifest],
+            "files": self.files,
+        }
+
+
+def described(one: Entry) -> dict[str, Any]:
+    """Return the mapping that :func:`entry` reads."""
+    result: dict[str, Any] = {"path": one.path, "size": one.size}
+    if one.digest is not None:
+        result[one.digest.algorithm] = one.digest.hexadecimal
+    return result
+
+
+def remembered(one: Entry, stat: Mapping[str, int], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record's mapping for a file verified as ``one`` in the state ``stat``, with ``more`` keys."""
+    assert one.digest is not None
+    return {**more, "size": stat["size"], one.digest.algorithm: one.digest.hexadecimal, "stat": dict(stat)}
+
+
+def manifest(
+    pinned: list[Entry], record: Record, repo: str, revision: str, hub: list[Entry] | None = None
+) -> list[Entry] | None:
+    """Return the files of the revision with what is known of them, or None if not even their names are known.
+
+    Digests come from the pinned manifest first, then from the record if it is about this very revision, then from
+    the hub; the names from the first of the three that has any (the record's list is always a whole one).
+    """
+    past = record.manifest if (record.repo, record.revision) == (repo, revision) else []
+    names = pinned or past or hub
+    if not names:
+        return None
+    known: dict[str, Entry] = {}
+    for source in (pinned, past, hub or []):
+        for one in source:
+            old = known.get(one.path)
+            if old is None:
+                known[one.path] = one
+            elif old.digest is None:
+                known[one.path] = replace(one, size=one.size if old.size is None else old.size)
+            elif old.size is None and (one.digest is None or one.digest == old.digest):
+                known[one.path] = replace(old, size=one.size)
+    return [known[one.path] for one in names]
+
+
+def contradictions(pinned: list[Entry], hub: list[Entry]) -> list[str]:
+    """Return a sentence for each file of which the hub says other than the pinned manifest."""
+    said = {one.path: one for one in hub}
+    result = []
+    for one in pinned:
+        other = said.get(one.path)
+        if other is None:
+            result.append(f"{one.path} is not in the hub's listing")
+        elif (
+            one.digest
+            and other.digest
+            and one.digest.algorithm == other.digest.algorithm
+            and one.digest != other.digest
+        ):
+            result.append(f"{one.path} has {other.digest} on the hub, {one.digest} is pinned")
+        elif None not in (one.size, other.size) and one.size != other.size:
+            result.append(f"{one.path} has {other.size} bytes on the hub, {one.size} are pinned")
+    return result
+
+
+# --- judging what is there --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A file on the host: the state of its inode, its first bytes, and its digest if it was taken."""
+
+    stat: Mapping[str, int]
+    head: bytes = b""
+    found: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be done about one file, and why.
+
+    ``action`` is ``keep``, ``adopt`` (good, but not in the record), ``fetch`` or ``ask`` (there, but no digest is
+    known yet).
+    """
+
+    entry: Entry
+    action: str
+    reason: str
+    refresh: bool = False
+    """The file is good, but its inode's state in the record is out of date."""
+
+
+def unchanged(one: Entry, seen: Seen, recorded: Mapping[str, Any] | None) -> bool:
+    """Tell whether the record shows that the file is the very one that was verified with this digest."""
+    if recorded is None or one.digest is None:
+        return False
+    same = recorded.get(one.digest.algorithm) == one.digest.hexadecimal
+    return same and all(recorded["stat"][key] == seen.stat[key] for key in STAT_KEYS)
+
+
+def must_read(one: Entry, seen: Seen | None, recorded: Mapping[str, Any] | None, deep: bool) -> bool:
+    """Tell whether judging the file needs its digest: the size does not already show that it is damaged."""
+    if seen is None or one.digest is None or one.size not in (None, seen.stat["size"]):
+        return False
+    return deep or not unchanged(one, seen, recorded)
+
+
+def judge(one: Entry, seen: Seen | None, recorded: Mapping[str, Any] | None, deep: bool) -> Verdict:
+    """Return what is to be done about a file.
+
+    Args:
+        one: what it has to be.
+        seen: what is there, None for nothing; with its digest where :func:`must_read` asks for it.
+        recorded: its mapping in the record, if any.
+        deep: the digest was to be taken whatever the record says.
+
+    """
+    if seen is None:
+        return Verdict(one, "fetch", "missing")
+    if one.digest is None:
+        return Verdict(one, "ask", "there, but its digest is not known: the hub will be asked")
+    if not must_read(one, seen, recorded, deep):
+        if unchanged(one, seen, recorded):
+            return Verdict(one, "keep", "unchanged since it was verified")
+        return Verdict(one, "fetch", str(what_came(seen.head, seen.stat["size"], one.wanted)))
+    if seen.found != one.digest.hexadecimal:
+        return Verdict(one, "fetch", str(what_came(seen.head, seen.stat["size"], one.wanted, seen.found)))
+    if recorded is None or recorded.get(one.digest.algorithm) != one.digest.hexadecimal:
+        return Verdict(one, "adopt", "already there and good")
+    return Verdict(one, "keep", "verified again", refresh=not unchanged(one, seen, recorded))
+
+
+def diff(verdicts: list[Verdict] | None, dest: str) -> dict[str, str]:
+    """Return Ansible's diff: a line for each file that is not simply kept, from what is known before any network."""
+    if verdicts is None:
+        before, after = "the files of this revision: not verified\n", "the files of this revision: verified\n"
+    else:
+        due = [item for item in verdicts if item.action != "keep"]
+        before = "".join(f"{item.entry.path}: {item.reason}\n" for item in due)
+        after = "".join(f"{item.entry.path}: verified\n" for item in due)
+    return {"before_header": dest, "after_header": dest, "before": before, "after": after}
+
+
+def manifest_digest(files: Iterable[Entry]) -> str | None:
+    """Return the digest that stands for a verified folder: of its paths and digests; None if one is unknown."""
+    pairs = {one.path: str(one.digest) for one in files if one.digest is not None}
+    return digest_of(pairs) if len(pairs) == len(list(files)) else None
+
+
+# --- saying what went wrong -------------------------------------------------------------------------------------------
+
+
+def failure(
+    repo: str, revision: str, dest: str, total: int, reasons: Mapping[str, list[tuple[str, TransferError]]]
+) -> Failure:
+    """Return the error for files that no source could give.
+
+    Args:
+        repo: name of the repository.
+        revision: its pinned commit.
+        dest: the folder.
+        total: number of files in the revision.
+        reasons: per file, each source's label and its reason.
+
+    """
+    parts = []
+    for path, tries in sorted(reasons.items()):
+        parts.append(f"{path} ({'; '.join(f'{label}: {reason}' for label, reason in tries)})")
+    every = [reason for tries in reasons.values() for _, reason in tries]
+    remedies = []
+    if any(reason.status in (401, 403) for reason in every):
+        remedies.append("set chatglm_hub_token to a token that may read this repository (or correct it)")
+    if any(reason.kind == "tls" for reason in every):
+        remedies.append("correct this host's clock, or name the authority's PEM file in chatglm_ca_bundle")
+    if any(reason.kind == "library" for reason in every):
+        remedies.append("let the role virtualenv make the environment first (site.yml does)")
+    if any(reason.kind == "unknown" for reason in every):
+        remedies.append("let the hub be reached once, so that the digests of its revision are recorded")
+    wrong = ("digest", "pointer", "html", "short", "long", "commit")
+    if any(reason.kind in wrong for reason in every):
+        remedies.append("leave out the source that holds something else")
+    remedies.append(
+        "try again when the network is back (what came so far is kept), or add a mirror or a folder to "
+        "chatglm_model_sources"
+    )
+    return Failure(
+        f"{len(reasons)} of {total} files of {repo} could not be had: {', '.join(parts)}",
+        f"every file of revision {revision} in {dest}, each with its digest",
+        "; ".join(remedies),
+    )

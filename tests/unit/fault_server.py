@@ -1,0 +1,216 @@
+"""A web server on loopback that misbehaves on demand: files, a model hub's interface and a Seafile share's."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import re
+import threading
+import time
+import urllib.parse
+from dataclasses import dataclass, field
+
+REPO = "owner/tiny-int4"
+COMMIT = "1234567890abcdef1234567890abcdef12345678"
+SHARE = "0123456789abcdef0123"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 1018370\n"
+PAGE = b"<!DOCTYPE html><html><title>Blocked</title>" + b"x" * 500 + b"</html>"
+
+
+def blob_id(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass
+class Seen:
+    path: str
+    headers: dict
+    method: str = "GET"
+    sent: int = 0
+
+
+@dataclass
+class Server:
+    """``faults`` holds, per path, what the next answers do wrong; when used up, the answers are right."""
+
+    files: dict = field(default_factory=dict)
+    lfs: set = field(default_factory=set)
+    faults: dict = field(default_factory=dict)
+    seen: list = field(default_factory=list)
+    token: str = ""
+    commit: str = COMMIT
+    cdn: Server | None = None
+    port: int = 0
+
+    def __post_init__(self):
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                outer.answer(self)
+
+            do_HEAD = do_GET
+
+            def log_message(self, *_arguments):
+                pass
+
+        self.httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.httpd.daemon_threads = True
+        self.port = self.httpd.server_address[1]
+        threading.Thread(target=self.httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self):
+        self.httpd.shutdown()
+        self.httpd.server_close()
+
+    def asked(self, path):
+        return [item for item in self.seen if item.path.startswith(path)]
+
+    def answer(self, handler):
+        handler.close_connection = True
+        path, _, query = handler.path.partition("?")
+        path = urllib.parse.unquote(path)
+        record = Seen(handler.path, dict(handler.headers), handler.command)
+        self.seen.append(record)
+        rules = self.faults.get(path) or self.faults.get("*") or []
+        fault = rules.pop(0) if rules else ""
+        kind, _, value = fault.partition(":")
+        try:
+            if kind == "status":
+                code, _, after = value.partition(":")
+                self.send(handler, int(code), b"no", {"Retry-After": after} if after else {})
+            elif kind == "hang":
+                time.sleep(float(value))
+            elif kind == "redirect":
+                self.send(handler, 302, b"", {"Location": value})
+            elif path.startswith("/api/models/"):
+                self.info(handler)
+            elif match := re.fullmatch(rf"/{REPO}/resolve/(\w+)/(.+)", path):
+                self.resolve(handler, record, match[2], fault)
+            elif path.startswith("/api/v2.1/share-links/"):
+                self.listing(handler, urllib.parse.parse_qs(query)["path"][0])
+            elif path == f"/d/{SHARE}/files/":
+                place = urllib.parse.parse_qs(query)["p"][0]
+                self.send(handler, 302, b"", {"Location": "/files" + urllib.parse.quote(place)})
+            else:
+                self.body(handler, record, self.files.get(path.rpartition("/")[2]), fault)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def send(self, handler, status, data, headers=None):
+        handler.send_response(status)
+        for name, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        if handler.command != "HEAD":
+            handler.wfile.write(data)
+
+    def allowed(self, handler):
+        if not self.token or handler.headers.get("Authorization") == f"Bearer {self.token}":
+            return True
+        self.send(handler, 401, b"", {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to model is restricted."})
+        return False
+
+    def info(self, handler):
+        if not self.allowed(handler):
+            return
+        siblings = []
+        for name, data in self.files.items():
+            item = {"rfilename": name, "size": len(data), "blobId": blob_id(data)}
+            if name in self.lfs:
+                item["lfs"] = {"sha256": sha256(data), "size": len(data), "pointerSize": 132}
+            siblings.append(item)
+        data = {"_id": "1", "id": REPO, "modelId": REPO, "sha": self.commit, "siblings": siblings, "tags": []}
+        data |= {"private": False, "downloads": 0, "likes": 0}
+        self.send(handler, 200, json.dumps(data).encode(), {"Content-Type": "application/json"})
+
+    def resolve(self, handler, record, name, fault):
+        if not self.allowed(handler):
+            return
+        data = self.files.get(name)
+        if data is None:
+            self.send(handler, 404, b"", {"X-Error-Code": "EntryNotFound"})
+            return
+        common = {"X-Repo-Commit": self.commit}
+        if name in self.lfs:
+            cdn = self.cdn or self
+            headers = {"Location": f"{cdn.url}/cdn/{name}?Signature=secret-signature", "X-Linked-Size": str(len(data))}
+            self.send(handler, 302, b"", common | headers | {"X-Linked-ETag": f'"{sha256(data)}"'})
+        elif handler.command == "HEAD":
+            headers = common | {"ETag": f'"{blob_id(data)}"', "Content-Length": str(len(data))}
+            self.send(handler, 200, data, headers)
+        else:
+            self.body(handler, record, data, fault, blob_id(data))
+
+    def listing(self, handler, folder):
+        files = [
+            {"is_dir": False, "file_path": f"{folder}/{name}", "file_name": name, "size": len(data)}
+            for name, data in self.files.items()
+        ]
+        folders = [{"is_dir": True, "folder_path": f"{folder}/x/", "folder_name": "x", "size": 0}]
+        self.send(handler, 200, json.dumps({"dirent_list": folders + files}).encode())
+
+    def body(self, handler, record, data, fault, tag=""):
+        kind, _, value = fault.partition(":")
+        if data is None:
+            self.send(handler, 404, b"not found")
+            return
+        data = {"pointer": POINTER, "html": PAGE}.get(kind, data)
+        data = data[: -int(value)] if kind == "shorter" else data + b"\0" * int(value) if kind == "longer" else data
+        if kind == "flip":
+            data = bytearray(data)
+            data[int(value)] ^= 1
+        tag = f'"{tag or sha256(data)[:32]}"'
+        begin, status, headers = 0, 200, {"ETag": tag, "Accept-Ranges": "bytes"}
+        wanted = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range") or "")
+        if (
+            wanted
+            and kind not in ("norange", "restart", "html", "pointer")
+            and handler.headers.get("If-Range") in (None, tag)
+        ):
+            begin, status = int(wanted[1]), 206
+            if begin >= len(data):
+                self.send(handler, 416, b"", {"Content-Range": f"bytes */{len(data)}"})
+                return
+            shift = int(value) if kind == "shiftrange" else 0
+            headers["Content-Range"] = f"bytes {begin + shift}-{len(data) - 1}/{len(data)}"
+        rest = memoryview(bytes(data))[begin:]
+        if kind != "nolength" and kind != "chunked":
+            headers["Content-Length"] = str(len(rest) + (int(value) if kind == "length" else 0))
+        if kind == "chunked":
+            headers["Transfer-Encoding"] = "chunked"
+        if kind == "gzip":
+            headers["Content-Encoding"] = "gzip"
+        handler.send_response(status)
+        for name, text in headers.items():
+            handler.send_header(name, text)
+        handler.end_headers()
+        if kind in ("cut", "restart", "drip"):
+            limit, _, pause = value.partition(":")
+            step = 1024 if kind == "drip" else 1 << 16
+            rest = rest if kind == "drip" else rest[: int(limit)]
+        else:
+            pause, step = "", 1 << 18
+        for start in range(0, len(rest), step):
+            piece = rest[start : start + step]
+            if kind == "chunked":
+                handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), bytes(piece)))
+            else:
+                handler.wfile.write(piece)
+            record.sent += len(piece)
+            if kind == "drip":
+                handler.wfile.flush()
+                time.sleep(float(pause or value))
+        if kind == "chunked":
+            handler.wfile.write(b"0\r\n\r\n")
