@@ -146,7 +146,9 @@ def _write(path: str, data: bytes, mode: int, like: os.stat_result | None = None
             os.chown(path, like.st_uid, like.st_gid)  # a run as root must not take the file from its user
     except OSError as error:
         raise Failure(
-            f"{path} cannot be written ({error.strerror})", "a writable folder with free space", f"df -h {path}; ls -ld"
+            f"{path} cannot be written ({error.strerror})",
+            "a writable folder with free space",
+            f"look at: df -h {os.path.dirname(path)}; ls -ld {os.path.dirname(path)}",
         ) from None
 
 
@@ -228,8 +230,11 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             try:
                 write_json(record_path, outcome.record.to_json())
             except OSError as error:
+                folder = os.path.dirname(record_path)
                 raise Failure(
-                    f"{record_path} cannot be written ({error.strerror})", "a writable folder with free space", "df -h"
+                    f"{record_path} cannot be written ({error.strerror})",
+                    "a writable folder with free space",
+                    f"look at: df -h {folder}; ls -ld {folder}",
                 ) from None
         if outcome.data != data:
             info = os.stat(path)
