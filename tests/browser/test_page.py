@@ -54,7 +54,7 @@ def page_url():
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
     url = f"http://127.0.0.1:{port}/"
     with open(ARTIFACTS / "web_demo.log", "wb") as log:
-        demo = subprocess.Popen([home / "bin" / "chatglm-web-demo"], stdout=log, stderr=log, start_new_session=True)
+        demo = subprocess.Popen([home / "bin" / "chatglm-run"], stdout=log, stderr=log, start_new_session=True)
         try:
             wait_for(url, demo)
             yield url

@@ -71,7 +71,10 @@ def cannot_run(part: str, reason: str) -> None:
 def show(*command: object, **options) -> None:
     """Run a command with its output shown; fail the test, without a traceback, when its exit status is not 0."""
     words = [str(word) for word in command]
+    env = options.pop("env", dict(os.environ))
+    if not sys.stdout.isatty():  # some of the tools colour a file as well
+        env.update(NO_COLOR="1", ANSIBLE_NOCOLOR="1", TERM="dumb")
     print(f"\n$ {' '.join(words)}", flush=True)
-    status = subprocess.run(words, cwd=options.pop("cwd", ROOT), stdin=subprocess.DEVNULL, **options).returncode
+    status = subprocess.run(words, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, **options).returncode
     if status:
         pytest.fail(f"exit status {status}: {' '.join(words)}", pytrace=False)

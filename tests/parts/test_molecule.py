@@ -41,9 +41,7 @@ def test_molecule(need):
     need(PROGRAMS, "molecule")
     find_links = environments.pip_setting("find-links")
     if not wheels(find_links) and not reachable("download.pytorch.org"):
-        cannot_run(
-            "molecule", "no CPU torch: none in pip's find-links, and download.pytorch.org is unreachable"
-        )
+        cannot_run("molecule", "no CPU torch: none in pip's find-links, and download.pytorch.org is unreachable")
     index = environments.pip_setting("index-url")
     env = {
         **os.environ,
@@ -52,4 +50,4 @@ def test_molecule(need):
         "CHATGLM_LAB_CA": os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"),
     }
     env.pop("ANSIBLE_CONFIG", None)  # molecule writes its own
-    show("molecule", "test", cwd=ROOT, env=env)
+    show("molecule", "test", env=env)

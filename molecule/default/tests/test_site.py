@@ -1,0 +1,139 @@
+"""What site.yml must have brought about, asked of the hosts over SSH as the user who will chat."""
+
+import json
+import shlex
+import time
+
+import pytest
+
+testinfra_hosts = ["ansible://chatglm"]
+
+HOME = "/home/deploy/chatglm"
+PORT = 7860
+CUDART = {"bookworm": "libcudart.so.11.0", "trixie": "libcudart.so.12"}
+CUBLASLT = {"bookworm": "libcublasLt.so.11", "trixie": "libcublasLt.so.12"}
+
+CHAT = """
+import json, sys
+from gradio_client import Client
+client = Client(sys.argv[1], verbose=False)
+turns = []
+for question in ("你好", "再说一遍"):
+    steps = list(client.submit(question, turns, 256, 0.8, 0.95, api_name="/predict"))
+    turns = steps[-1]
+    print(json.dumps({"steps": len(steps), "turns": turns}))
+"""
+
+
+def python(host, code, *words, interpreter=f"{HOME}/venv/bin/python"):
+    """Run Python code on the host; return its standard output."""
+    done = host.run(f"{interpreter} -c %s {' '.join(map(shlex.quote, words))}", code)
+    assert done.rc == 0, done.stderr
+    return done.stdout.strip()
+
+
+def record(host, name):
+    return json.loads(host.file(f"{HOME}/state/{name}.json").content_string)
+
+
+def test_the_connection_is_an_unprivileged_users_over_ssh(host):
+    assert host.run("echo $SSH_CONNECTION").stdout.split()[3] == "22"
+    assert host.user().name == "deploy"
+    assert host.user().uid != 0
+
+
+def test_cuda_libraries_load_the_way_cpm_kernels_finds_them(host):
+    code = """
+import ctypes, ctypes.util
+for name in ("cudart", "cublasLt"):
+    found = ctypes.util.find_library(name)
+    ctypes.CDLL(found)
+    print(found)
+"""
+    suite = host.system_info.codename
+    assert python(host, code).split() == [CUDART[suite], CUBLASLT[suite]]
+
+
+def test_no_driver_was_installed(host):
+    listed = host.run("dpkg-query --show --showformat '${Package}\n'").stdout
+    assert [name for name in listed.split() if name.startswith(("nvidia-driver", "libcuda1", "nvidia-kernel"))] == []
+
+
+def test_the_environment_imports_what_the_demo_imports(host):
+    code = "import torch, transformers, gradio, sentencepiece; print(torch.__version__, transformers.__version__)"
+    torch, transformers = python(host, code).split()
+    assert torch.endswith("+cpu")
+    assert transformers == "4.44.2"
+    assert python(host, "import torch; print(torch.cuda.is_available())") == "False"
+
+
+def test_every_byte_of_the_weights_is_what_the_hub_announced(host):
+    weights = record(host, "weights")
+    assert any(entry["path"].endswith(".bin") for entry in weights["manifest"])
+    for entry in weights["manifest"]:
+        path = f"{weights['path']}/{entry['path']}"
+        assert host.file(path).size == entry["size"], path
+        if "sha256" in entry:
+            assert host.run(f"sha256sum {path}").stdout.split()[0] == entry["sha256"], path
+        else:
+            assert host.run(f"git hash-object --no-filters {path}").stdout.strip() == entry["git_blob_id"], path
+
+
+def test_the_clone_is_at_the_pinned_commit_and_only_web_demo_differs(host):
+    assert host.run(f"git -C {HOME}/source rev-parse HEAD").stdout.strip()
+    assert host.run(f"git -C {HOME}/source status --porcelain").stdout.split() == ["M", "web_demo.py"]
+
+
+def test_the_chat_was_proven(host):
+    proof = record(host, "proof")
+    assert proof["verdict"] == "ok"
+    assert all(verdict["ok"] for verdict in proof["verdicts"])
+    assert all(proof["subject"][name] for name in ("model", "source", "web_demo", "weights", "virtualenv"))
+
+
+@pytest.fixture
+def listening(host):
+    """Start the page with its launcher as the user, wait for it, and stop it at the end; return where it listens."""
+    unit = "chatglm-verify"
+    with host.sudo():
+        started = host.run(f"systemd-run --unit={unit} --uid=deploy --setenv=HOME=/home/deploy {HOME}/bin/chatglm-run")
+        assert started.rc == 0, started.stderr
+    try:
+        for _ in range(120):
+            sockets = host.run("ss --tcp --listening --numeric --no-header").stdout.splitlines()
+            if found := [line.split()[3] for line in sockets if line.split()[3].endswith(f":{PORT}")]:
+                break
+            time.sleep(1)
+        with host.sudo():
+            log = host.run(f"journalctl --unit={unit} --no-pager --lines=40").stdout
+        assert found, f"the page did not start:\n{log}"
+        yield found
+    finally:
+        with host.sudo():
+            host.run(f"systemctl stop {unit}; systemctl reset-failed {unit}")
+
+
+def test_the_page_chats_and_listens_on_loopback_only(host, listening):
+    assert listening == [f"127.0.0.1:{PORT}"]
+    first, second = map(json.loads, python(host, CHAT, f"http://127.0.0.1:{PORT}/").splitlines())
+    assert first["steps"] > 1, "the answer did not come step by step"
+    assert [turn["role"] for turn in second["turns"]] == ["user", "assistant"] * 2
+    assert all(str(turn["content"]).strip() for turn in second["turns"])
+
+
+def test_everything_under_home_belongs_to_the_user(host):
+    assert host.run("find /home/deploy ! -user deploy").stdout == ""
+
+
+def test_nobody_else_can_write_there_or_read_a_secret(host):
+    assert host.run(f"find {HOME} -perm /o+w ! -type l").stdout == ""
+    found = host.run(
+        f"grep --recursive --files-with-matches --binary-files=text -e hf_ {HOME}/state {HOME}/bin/chatglm-run"
+    )
+    assert found.stdout == ""
+
+
+def test_no_package_cache_doubles_the_disk_need(host):
+    models = int(host.run(f"du --summarize --bytes {HOME}/models").stdout.split()[0])
+    hub = host.run(f"du --summarize --bytes {HOME}/cache/huggingface 2>/dev/null").stdout.split()
+    assert not hub or int(hub[0]) < models / 2
