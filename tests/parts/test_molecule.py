@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import environments
-from conftest import ROOT, cannot_run, show
+from conftest import cannot_run, show
 
 PROGRAMS = {
     "podman": "podman",
