@@ -160,18 +160,19 @@ def find_messages(data: list[Any]) -> list[dict[str, Any]] | None:
     return None
 
 
-def follow(events: Iterator[dict[str, Any]], clock: Callable[[], float]) -> Turn:
+def follow(events: Iterator[dict[str, Any]], clock: Callable[[], float], start: float) -> Turn:
     """Read one answer from the queue's events.
 
     Args:
         events: parsed events, until the stream ends.
         clock: seconds, for the times in the result.
+        start: what the clock said when the question was sent.
 
     Raises:
         Failure: the event failed on the server, or the stream ended before the answer was complete.
 
     """
-    turn, start = Turn(), clock()
+    turn = Turn()
     data: list[Any] = []
     for event in events:
         kind = event.get("msg")
@@ -191,7 +192,8 @@ def follow(events: Iterator[dict[str, Any]], clock: Callable[[], float]) -> Turn
                 text = turn.answer
                 if text and (not turn.partials or text != turn.partials[-1]):
                     turn.partials.append(text)
-                    turn.first_seconds = turn.first_seconds or clock() - start
+                    if turn.first_seconds is None:
+                        turn.first_seconds = clock() - start
             if kind == "process_completed":
                 turn.seconds = clock() - start
                 return turn
@@ -275,7 +277,7 @@ class Page:
             Failure: no complete answer within the timeout, or the server says that it failed.
 
         """
-        deadline = time.monotonic() + self.timeout
+        start = time.monotonic()
         body = {
             "data": build_data(endpoint.inputs, question, messages, max_length),
             "event_data": None,
@@ -287,7 +289,7 @@ class Page:
         try:
             self._json("POST", f"{endpoint.prefix}/queue/join", body)
             with self._open("GET", path) as response:
-                return follow(parse_events(self._lines(response, deadline)), time.monotonic)
+                return follow(parse_events(self._lines(response, start + self.timeout)), time.monotonic, start)
         except TimeoutError:
             raise Failure(
                 f"no complete answer from the page within {self.timeout:.0f} s",

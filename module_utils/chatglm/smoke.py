@@ -13,6 +13,17 @@ GIB = 1 << 30
 # Machine code in upstream's int4 kernels, which hold no PTX (shared facts: 6.1 to 8.9).
 INT4_CAPABILITIES = ("6.1", "6.2", "7.0", "7.2", "7.5", "8.0", "8.6", "8.9")
 PLAY_AGAIN = "run the play again"
+# What errors say when transformers and the model's own code do not fit: by tokenizer, by configuration, and (4.42 and
+# newer, seen here) by upstream's stream_generate, which calls private methods of transformers.
+MISFITS = (
+    "has no attribute 'tokenizer'",
+    "padding_side",
+    "num_hidden_layers",
+    "'ChatGLMConfig' object has no attribute",
+    "_get_logits_warper",
+    "_eos_token_tensor",
+    "_extract_past_from_model_output",
+)
 
 
 @dataclass(frozen=True)
@@ -207,10 +218,7 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             "the true file (1,018,370 bytes for chatglm2-6b-int4)",
             f"{PLAY_AGAIN}: role weights fetches it anew (installing CUDA libraries does not help here)",
         )
-    if re.search(
-        r"has no attribute 'tokenizer'|padding_side|num_hidden_layers|ChatGLMConfig.*max_length|_extract_past_from",
-        text,
-    ):
+    if any(mark in text for mark in MISFITS):
         return Verdict(
             where,
             False,
