@@ -360,10 +360,10 @@ def port_owner(port: int, home: str) -> dict[str, Any] | None:
             folder = os.readlink(process / "cwd")
         except OSError:
             continue
-        ours = any(
-            os.path.realpath(place).startswith(os.path.realpath(home) + "/") for place in [folder + "/", *words[:3]]
-        )
-        ours = ours or any(word.startswith(home + "/") for word in words[:3])
+        # The demo's working folder and program are below home; venv/bin/python is a link to outside, so unresolved too.
+        places = [folder, *(word for word in words[:3] if word.startswith("/"))]
+        below = os.path.realpath(home) + "/"
+        ours = any(f"{os.path.realpath(place)}/".startswith(below) or place.startswith(home + "/") for place in places)
         return {"pid": int(process.name), "command": " ".join(words).strip()[:200], "ours": ours}
     return None
 
@@ -576,8 +576,9 @@ def main() -> None:
             settings = settings_from(params)
         except (TypeError, ValueError) as error:
             raise Failure(f"environment_gb holds {error}", "numbers", "correct it") from error
-        facts = inject(gather(params), params["inject"])
+        facts = gather(params)
         try:
+            facts = inject(facts, params["inject"])
             outcome = make_plan(facts, settings).as_dict()
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             if not params["inject"]:

@@ -156,6 +156,8 @@ def merge_gpus(cuda: list[dict[str, Any]], smi: list[dict[str, Any]]) -> list[di
             "usable": False,
         }
         for row in rest
+        # Without a uuid on both sides a row that is left may be a GPU that is listed already.
+        if not cuda or (row["uuid"] and all(gpu["uuid"] for gpu in cuda))
     ]
     return gpus
 

@@ -91,7 +91,7 @@ class Refusal:
 
     def __str__(self) -> str:
         """Return the text for the user, in the shape of failure.Failure."""
-        return f"{self.code}. Found: {self.found}. Expected: {self.expected}. To do: {self.remedy}"
+        return f"{self.code}. Found: {self.found.rstrip('.')}. Expected: {self.expected}. To do: {self.remedy}"
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,8 @@ def no_gpu_refusal(facts: dict[str, Any]) -> Refusal:
             )
             + f"; or {CPU_OPTION}",
         )
-    return Refusal("no_gpu", found, expected, CPU_OPTION)
+    windows = "update the NVIDIA driver on Windows, then in PowerShell: wsl --shutdown; without an NVIDIA GPU "
+    return Refusal("no_gpu", found, expected, (windows if wsl else "") + CPU_OPTION)
 
 
 def choose_gpu(facts: dict[str, Any], settings: Settings) -> tuple[dict[str, Any] | None, list[Refusal], list[str]]:

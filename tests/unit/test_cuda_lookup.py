@@ -1,0 +1,64 @@
+"""Judging what loads: the answers are invented in the worker's format, versions as seen on Debian 12 and 13."""
+
+import json
+
+import pytest
+from ansible.module_utils.chatglm import cuda_lookup
+
+
+def answer(name, version="12.4", **changes):
+    base = {"name": name, "path": f"lib{name}.so.1", "file": f"/x/lib{name}.so.1", "version": version}
+    return {**base, "version_error": "", "error": "", **changes}
+
+
+def lines(*answers):
+    return "".join(
+        json.dumps({"name": one["name"], "started": True}) + "\n" + json.dumps(one) + "\n" for one in answers
+    )
+
+
+ALL = [answer(name) for name in cuda_lookup.REPORTED]
+
+
+def test_all_load():
+    answers = cuda_lookup.parse_answers("noise of a library\n[1]\n" + lines(*ALL), 0)
+    assert answers == ALL
+    assert cuda_lookup.missing(answers) == []
+    assert cuda_lookup.describe(answers)[0] == "cudart    /x/libcudart.so.1 12.4"
+
+
+def test_crash_names_the_library():
+    out = lines(ALL[0]) + json.dumps({"name": "cublasLt", "started": True}) + "\n"
+    answers = cuda_lookup.parse_answers(out, -11)
+    assert [one["error"] for one in answers] == [
+        "",
+        "loading it crashed with signal 11",
+        "not tried, as loading cublasLt crashed with signal 11",
+        "not tried, as loading cublasLt crashed with signal 11",
+    ]
+    assert cuda_lookup.missing(answers) == ["cublasLt"]
+    assert "does not load: loading it crashed" in cuda_lookup.describe(answers)[1]
+
+
+def test_no_answer_at_all():
+    assert cuda_lookup.missing(cuda_lookup.parse_answers("", -1, "took longer than 60 s")) == ["cudart", "cublasLt"]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "driver", "changes", "unfit"),
+    [
+        ("11.8", "12.0", {}, False),
+        ("12.4", "12.0", {}, False),
+        ("13.0", "12.0", {}, True),
+        ("12.4", "11.7", {}, True),
+        ("12.4", "", {}, False),
+        ("", "12.0", {}, False),
+        ("13.0", "12.0", {"error": "no driver"}, False),
+    ],
+)
+def test_unfit(runtime, driver, changes, unfit):
+    answers = [answer("cudart", runtime), answer("cublasLt"), answer("cuda", driver, **changes), answer("nvrtc")]
+    text = cuda_lookup.unfit(answers)
+    assert bool(text) is unfit
+    if unfit:
+        assert f"of CUDA {runtime} with a driver that supports CUDA {driver}" in text

@@ -1,0 +1,437 @@
+"""The plan and the refusals: GPUs from GTX 1060 to RTX 5090, drivers, releases. All facts here are invented."""
+
+import copy
+
+import pytest
+from ansible.module_utils.chatglm import host, nvidia, plan
+
+GIB = 1024**3
+RELEASES = {
+    "bookworm": 'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm',
+    "trixie": 'ID=debian\nVERSION_ID="13"\nVERSION_CODENAME=trixie',
+    "jammy": 'ID=ubuntu\nID_LIKE=debian\nVERSION_ID="22.04"\nVERSION_CODENAME=jammy\nUBUNTU_CODENAME=jammy',
+    "noble": 'ID=ubuntu\nID_LIKE=debian\nVERSION_ID="24.04"\nVERSION_CODENAME=noble\nUBUNTU_CODENAME=noble',
+    "newer": 'ID=ubuntu\nVERSION_ID="26.04"\nVERSION_CODENAME=resolute\nUBUNTU_CODENAME=resolute',
+    "focal": 'ID=ubuntu\nVERSION_ID="20.04"\nVERSION_CODENAME=focal\nUBUNTU_CODENAME=focal',
+    "mint": 'ID=linuxmint\nID_LIKE="ubuntu"\nVERSION_ID="21.3"\nVERSION_CODENAME=virginia\nUBUNTU_CODENAME=jammy',
+    "fedora": "ID=fedora\nVERSION_ID=41",
+}
+
+
+def gpu(name="NVIDIA GeForce RTX 3060 Laptop GPU", capability="8.6", total=6.0, free=5.7, **changes):
+    return {
+        "index": 0,
+        "uuid": "GPU-1",
+        "name": name,
+        "memory_total": None if total is None else int(total * GIB),
+        "memory_free": None if free is None else int(free * GIB),
+        "capability": capability,
+        "usable": True,
+        **changes,
+    }
+
+
+def facts(release="jammy", gpus=None, **changes):
+    """Return the facts of the reference laptop under WSL2, with ``changes`` (dicts laid over key by key)."""
+    base = {
+        "kernel": "5.15.167.4-microsoft-standard-WSL2",
+        "wsl": 2,
+        "wsl_distribution": "Ubuntu-22.04",
+        "architecture": "x86_64",
+        "distribution": host.distribution(host.parse_os_release(RELEASES[release])),
+        "systemd": True,
+        "user": "me",
+        "uid": 1000,
+        "pythons": [{"path": "/usr/bin/python3.10", "version": "3.10.12", "minor": "3.10", "asked": False}],
+        "git": "/usr/bin/git",
+        "gcc": "/usr/bin/gcc",
+        "clock": {"sane": True, "now": "2026-11-22 12:00:00 UTC"},
+        "memory": {"total": 8 * GIB, "available": 7 * GIB, "swap_total": 4 * GIB, "swap_free": 4 * GIB},
+        "disk": {
+            "path": "/home/me",
+            "blocked_by": "",
+            "free": 200 * GIB,
+            "total": 250 * GIB,
+            "mount": "/",
+            "type": "ext4",
+            "options": ["rw", "relatime"],
+            "windows_drive": False,
+            "writable": True,
+            "foreign": [],
+        },
+        "port": {"free": True, "error": "", "owner": None},
+        "gpus": [gpu()] if gpus is None else gpus,
+        "nvidia": {
+            "dxg": True,
+            "wsl_libcuda": True,
+            "libcuda": {"path": "/usr/lib/wsl/lib/libcuda.so.1", "error": "", "code": 0},
+            "loader_libcuda": "/usr/lib/wsl/lib/libcuda.so.1",
+            "driver": "528.79",
+            "driver_cuda": 12000,
+            "smi": {"path": "/usr/lib/wsl/lib/nvidia-smi", "rc": 0, "error": "", "trouble": ""},
+            "linux_driver_packages": [],
+        },
+        "installed": {"weights": 0, "torch": "", "proven": False},
+        "sources": [],
+        "injected": [],
+    }
+    return host.merge(copy.deepcopy(base), changes)
+
+
+def judge(given, **settings):
+    return plan.make_plan(given, plan.Settings(home="/home/me/chatglm", **settings))
+
+
+def codes(outcome):
+    return [refusal.code for refusal in outcome.refusals]
+
+
+def test_reference_laptop():
+    outcome = judge(facts(gpus=[gpu(free=5216 / 1024)]))
+    assert outcome.refusals == []
+    assert outcome.as_dict()["plan"] == {
+        "device": "cuda",
+        "gpu": gpu(free=5216 / 1024),
+        "python": {"path": "/usr/bin/python3.10", "version": "3.10"},
+        "torch": "2.7.1",
+        "transformers": "4.44.2",
+        "cuda_packages": ["libcudart11.0", "libcublaslt11"],
+        "apt_component": "multiverse",
+        "notes": [],
+    }
+    assert [line.split()[0] for line in outcome.report] == [
+        *("host", "memory", "disk", "device", "python", "packages", "cuda", "page", "warning")
+    ]
+    assert (
+        "device    cuda  NVIDIA GeForce RTX 3060 Laptop GPU, 6.0 GB (5.1 free), compute capability 8.6, "
+        "driver 528.79, CUDA 12.0" in outcome.report
+    )
+    assert outcome.warnings == [
+        "5.1 GB free on NVIDIA GeForce RTX 3060 Laptop GPU: enough for short conversations, 5.5 GB are needed for long "
+        "ones; close what uses the GPU on Windows"
+    ]
+
+
+CARDS = [
+    # name, capability, total GB, torch without the limits of upstream's kernels, refused with them
+    ("NVIDIA GeForce GTX 960", "5.2", 4.0, "2.7.1", ["no_int4_kernels", "gpu_memory"]),
+    ("Tesla P100-PCIE-16GB", "6.0", 16.0, "2.7.1", ["no_int4_kernels"]),
+    ("NVIDIA GeForce GTX 1060 6GB", "6.1", 6.0, "2.7.1", []),
+    ("NVIDIA GeForce GTX 1060 3GB", "6.1", 3.0, "2.7.1", ["gpu_memory"]),
+    ("Tesla V100-SXM2-16GB", "7.0", 16.0, "2.7.1", []),
+    ("NVIDIA GeForce RTX 2060", "7.5", 6.0, "2.7.1", []),
+    ("NVIDIA A100-SXM4-80GB", "8.0", 79.0, "2.7.1", []),
+    ("NVIDIA GeForce RTX 4090", "8.9", 24.0, "2.7.1", []),
+    ("NVIDIA H100 80GB HBM3", "9.0", 79.0, "2.7.1", ["no_int4_kernels"]),
+    ("NVIDIA B200", "10.0", 180.0, "2.8.0", ["no_int4_kernels"]),
+    ("NVIDIA GeForce RTX 5090", "12.0", 32.0, "2.8.0", ["no_int4_kernels"]),
+    ("NVIDIA GeForce GTX 680", "3.0", 6.0, "", ["no_int4_kernels"]),
+]
+
+
+@pytest.mark.parametrize(("name", "capability", "total", "torch", "refused"), CARDS)
+def test_cards(name, capability, total, torch, refused):
+    card = gpu(name, capability, total, total * 0.95)
+    given = facts(gpus=[card], nvidia={"driver": "581.42", "driver_cuda": 13000})
+    assert plan.torch_build(capability) == torch
+    assert codes(judge(given)) == refused
+    free_choice = judge(given, int4_capabilities=(), min_gpu_memory_gb=0.5)
+    if torch:
+        assert free_choice.plan.torch == torch
+    else:
+        assert codes(free_choice) == ["gpu_not_in_torch"]
+
+
+@pytest.mark.parametrize(
+    ("wsl", "driver", "cuda", "capability", "needed"),
+    [
+        (2, "528.79", 12000, "8.6", ""),
+        (2, "527.41", 0, "8.6", ""),
+        (2, "526.98", 0, "8.6", "527.41"),
+        (2, "516.94", 11070, "8.6", "527.41"),
+        (0, "525.60.13", 12000, "8.6", ""),
+        (0, "525.60.13", 0, "8.6", ""),
+        (0, "470.256.02", 11040, "6.1", "525.60"),
+        (0, "", 11080, "7.5", "525.60"),
+        (2, "", 0, "8.6", ""),  # nothing known: the generation will tell
+        (0, "565.57", 12070, "12.0", "570"),
+        (0, "570.86", 12080, "12.0", ""),
+        (0, "570.86", 0, "10.0", ""),
+        (2, "566.36", 12070, "12.0", "570"),
+    ],
+)
+def test_drivers(wsl, driver, cuda, capability, needed):
+    given = facts(gpus=[gpu(capability=capability)], wsl=wsl, nvidia={"driver": driver, "driver_cuda": cuda})
+    outcome = judge(given, int4_capabilities=())
+    assert codes(outcome) == (["driver_too_old"] if needed else [])
+    if needed:
+        text = str(outcome.refusals[0])
+        assert f"driver {needed} or newer" in text
+        assert driver in text
+        assert ("wsl --shutdown" in text) is (wsl > 0)
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "proven", "refused", "warned"),
+    [
+        (6.0, 5.7, False, [], False),
+        (6.0, 5.5, False, [], False),
+        (6.0, 5.4, False, [], True),
+        (6.0, 4.9, False, ["gpu_memory"], False),
+        (6.0, 1.0, True, [], False),  # the running demo holds it
+        (4.0, 3.9, True, ["gpu_memory"], False),
+        (6.0, None, False, [], True),
+        (None, None, False, [], True),
+    ],
+)
+def test_gpu_memory(total, free, proven, refused, warned):
+    outcome = judge(facts(gpus=[gpu(total=total, free=free)], installed={"proven": proven}))
+    assert codes(outcome) == refused
+    assert bool(outcome.warnings) is warned
+
+
+def test_gpu_memory_refusal_names_figures():
+    (refusal,) = judge(facts(gpus=[gpu(free=4.2)])).refusals
+    assert refusal.found == "4.2 GB free of 6.0 GB on NVIDIA GeForce RTX 3060 Laptop GPU"
+    assert refusal.expected == "5.0 GB free"
+    assert "preflight_min_gpu_memory_gb=4.2" in refusal.remedy
+
+
+@pytest.mark.parametrize(
+    ("gpus", "index", "refused"),
+    [
+        ([gpu(free=5.6), gpu(index=1, free=5.9)], 1, []),
+        ([gpu(capability="9.0", total=80, free=79), gpu(index=1)], 1, []),
+        ([gpu(total=2.0, free=2.0), gpu(index=1, capability="5.2")], None, ["gpu_memory"]),
+    ],
+)
+def test_several_gpus(gpus, index, refused):
+    outcome = judge(facts(gpus=gpus))
+    assert codes(outcome) == refused
+    if index is not None:
+        assert outcome.plan.gpu["index"] == index
+        assert outcome.plan.notes == [f"2 GPUs; number {index} is used (NVIDIA GeForce RTX 3060 Laptop GPU)"]
+
+
+NO_LIBCUDA = {"path": "", "error": "libcuda.so.1: cannot open shared object file", "code": 0}
+NO_SMI = {"path": "", "rc": 0, "error": "not found", "trouble": "absent"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "remedy"),
+    [
+        ({"wsl": 0, "nvidia": {"libcuda": NO_LIBCUDA, "smi": NO_SMI}}, "no_gpu", "-e chatglm_device=cpu"),
+        (
+            {"nvidia": {"dxg": False, "wsl_libcuda": False, "libcuda": NO_LIBCUDA, "smi": NO_SMI}},
+            "no_gpu",
+            "wsl --update",
+        ),
+        (
+            {"nvidia": {"wsl_libcuda": False, "libcuda": NO_LIBCUDA, "smi": NO_SMI}},
+            "no_windows_driver",
+            "install or update the NVIDIA driver on Windows, then in PowerShell: wsl --shutdown",
+        ),
+        (
+            {"nvidia": {"libcuda": {"path": "/x", "error": "cuInit answered 100", "code": 100}}},
+            "no_gpu",
+            "-e chatglm_device=cpu",
+        ),
+        (
+            {"nvidia": {"libcuda": {"path": "/x", "error": "cuInit answered 2", "code": 2}}},
+            "gpu_not_usable",
+            "on Windows",
+        ),
+        (
+            {"wsl": 0, "nvidia": {"libcuda": {"path": "/x", "error": "cuInit answered 803", "code": 803}}},
+            "gpu_not_usable",
+            "reboot",
+        ),
+        ({"nvidia": {"smi": {"trouble": "blocked", "error": "GPU access blocked"}}}, "gpu_blocked", "wsl --update"),
+    ],
+)
+def test_no_gpu(changes, code, remedy):
+    outcome = judge(facts(gpus=[], **changes))
+    assert codes(outcome) == [code]
+    assert remedy in outcome.refusals[0].remedy
+    assert outcome.plan is None
+    assert "device    none: no NVIDIA GPU found" in outcome.report
+
+
+def test_gpu_that_only_nvidia_smi_sees():
+    outcome = judge(facts(gpus=[gpu(usable=False)], wsl=0, nvidia={"libcuda": NO_LIBCUDA}))
+    assert codes(outcome) == ["no_gpu"]
+    assert "nvidia-smi sees NVIDIA GeForce RTX 3060 Laptop GPU" in outcome.refusals[0].found
+
+
+def test_capability_unknown():
+    assert codes(judge(facts(gpus=[gpu(capability="")]))) == ["capability_unknown"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "remedy"),
+    [
+        ({"linux_driver_packages": ["nvidia-driver-535"]}, "linux_driver_in_wsl", "apt-get purge -y nvidia-driver-535"),
+        ({"loader_libcuda": "/lib/x86_64-linux-gnu/libcuda.so.1"}, "other_libcuda_in_wsl", "sudo rm /lib/x86_64"),
+        ({"loader_libcuda": ""}, "libcuda_not_in_loader", "ld.wsl.conf"),
+    ],
+)
+def test_libraries_in_wsl(changes, code, remedy):
+    outcome = judge(facts(nvidia=changes))
+    assert codes(outcome) == [code]
+    assert remedy in outcome.refusals[0].remedy
+    assert judge(facts(nvidia=changes), device="cpu").refusals == []
+    assert judge(facts(wsl=0, nvidia=changes)).refusals == []
+
+
+def python(minor, path="", asked=False):
+    return {"path": path or f"/usr/bin/python{minor}", "version": f"{minor}.1", "minor": minor, "asked": asked}
+
+
+@pytest.mark.parametrize(
+    ("found", "setting", "expected"),
+    [
+        ([python("3.10"), python("3.12"), python("3.11")], "", "3.12"),
+        ([python("3.13"), python("3.11")], "", "3.11"),
+        ([python("3.13", "/usr/bin/python3")], "", None),
+        ([python("3.9")], "", None),
+        ([], "", None),
+        ([python("3.10", "/opt/py/bin/python3", asked=True)], "/opt/py/bin/python3", "3.10"),
+        ([python("3.13", asked=True)], "python3.13", None),
+        ([], "/nowhere", None),
+    ],
+)
+def test_pythons(found, setting, expected):
+    outcome = judge(facts(pythons=found), python=setting)
+    if expected:
+        assert outcome.plan.python["version"] == expected
+        return
+    assert codes(outcome) == ["python"]
+    text = str(outcome.refusals[0])
+    assert "-e preflight_python=PATH" in text
+    assert "no unmodified combination of transformers and the model's code" in text
+    assert all(f"{one['path']}" in text for one in found if not setting)
+
+
+@pytest.mark.parametrize(
+    ("release", "packages", "component"),
+    [
+        ("bookworm", ["libcudart11.0", "libcublaslt11"], "non-free"),
+        ("trixie", ["libcudart12", "libcublaslt12"], "non-free"),
+        ("jammy", ["libcudart11.0", "libcublaslt11"], "multiverse"),
+        ("mint", ["libcudart11.0", "libcublaslt11"], "multiverse"),
+        ("noble", ["libcudart12", "libcublaslt12"], "multiverse"),
+        ("newer", ["libcudart12", "libcublaslt12"], "multiverse"),
+        ("focal", [], "multiverse"),
+        ("fedora", [], ""),
+    ],
+)
+def test_releases(release, packages, component):
+    outcome = judge(facts(release))
+    assert (outcome.plan.cuda_packages, outcome.plan.apt_component) == (packages, component)
+    assert bool(outcome.plan.notes) is not bool(packages)
+    assert judge(facts(release), device="cpu").plan.notes == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes_expected", "remedy"),
+    [
+        ({"wsl": 1, "kernel": "4.4.0-19041-Microsoft"}, ["wsl1"], "wsl --set-version Ubuntu-22.04 2"),
+        ({"architecture": "aarch64"}, ["architecture"], ""),
+        ({"clock": {"sane": False, "now": "1970-01-01 00:00:07 UTC"}}, ["clock"], "sudo hwclock --hctosys"),
+        ({"git": ""}, ["git"], "sudo apt-get install -y git"),
+        ({"disk": {"writable": False}}, ["home_not_writable"], "sudo install -d -o me /home/me/chatglm"),
+        (
+            {"disk": {"foreign": ["/home/me/chatglm/venv"]}},
+            ["home_foreign_files"],
+            "sudo chown -R me: /home/me/chatglm",
+        ),
+        ({"disk": {"blocked_by": "/home/me/chatglm"}}, ["home_not_folder"], "-e chatglm_home=PATH"),
+        ({"disk": {"options": ["rw", "noexec"]}}, ["home_file_system"], "-e chatglm_home=PATH"),
+        ({"disk": {"type": "exfat"}}, ["home_file_system"], ""),
+        ({"disk": {"free": 5 * GIB}}, ["disk"], "free some space"),
+        ({"memory": {"available": 2 * GIB, "swap_free": GIB}}, ["memory"], ".wslconfig"),
+        ({"wsl": 0, "memory": {"available": 2 * GIB, "swap_free": GIB}}, ["memory"], "mkswap"),
+        (
+            {"port": {"free": False, "error": "in use", "owner": {"pid": 7, "command": "python x.py", "ours": False}}},
+            ["port"],
+            "stop it (kill 7), or choose another port: -e chatglm_port=7861",
+        ),
+        ({"port": {"free": False, "error": "Address in use", "owner": None}}, ["port"], "-e chatglm_port=7861"),
+    ],
+)
+def test_host_refusals(changes, codes_expected, remedy):
+    outcome = judge(facts(**changes))
+    assert codes(outcome) == codes_expected
+    assert remedy in outcome.refusals[0].remedy
+
+
+def test_all_at_once():
+    given = facts(wsl=1, git="", pythons=[], clock={"sane": False, "now": "then"}, disk={"free": 0, "writable": False})
+    assert codes(judge(given)) == ["wsl1", "clock", "git", "home_not_writable", "python", "disk"]
+
+
+def test_own_demo_on_the_port():
+    owner = {"pid": 7, "command": "python web_demo.py", "ours": True}
+    outcome = judge(facts(gpus=[gpu(free=0.5)], port={"free": False, "error": "", "owner": owner}))
+    assert outcome.refusals == []
+    assert "page      http://127.0.0.1:7860 (held by our own demo)" in outcome.report
+
+
+@pytest.mark.parametrize(
+    ("installed", "torch", "expected"),
+    [
+        ({}, "2.7.1", 3.65 + 7.5 + 1),
+        ({}, "cpu", 3.65 + 2.0 + 1),
+        ({"weights": int(3.65 * GIB)}, "2.7.1", 7.5 + 1),
+        ({"weights": int(3.66 * GIB), "torch": "2.7.1"}, "2.7.1", 0.25),
+        ({"weights": int(3.66 * GIB), "torch": "cpu"}, "2.8.0", 8.5 + 1),
+        ({"weights": 2 * GIB, "torch": "cpu"}, "cpu", 1.65 + 1),
+    ],
+)
+def test_disk_needed(installed, torch, expected):
+    assert plan.disk_needed(facts(installed=installed), plan.Settings(), torch) / GIB == pytest.approx(expected)
+
+
+def test_memory_is_not_refused_while_proven():
+    outcome = judge(facts(memory={"available": GIB, "swap_free": 0}, installed={"proven": True}))
+    assert outcome.refusals == []
+    assert "too little to load the model once more" in outcome.warnings[0]
+
+
+def test_windows_drive_is_warned_of():
+    outcome = judge(facts(disk={"windows_drive": True, "type": "9p", "mount": "/mnt/d"}))
+    assert outcome.refusals == []
+    assert "is on a Windows drive (/mnt/d, 9p)" in outcome.warnings[0]
+
+
+def source(url, reachable, error=""):
+    return {"url": url, "reachable": reachable, "status": 200 if reachable else 0, "error": error}
+
+
+def test_sources():
+    good, bad = source("https://a", True), source("https://b", False, "timed out")
+    one = judge(facts(sources=[{"name": "weights", "remedy": "", "urls": [good, bad]}]))
+    assert one.refusals == []
+    assert one.warnings == ["weights: https://b: timed out; another source answers"]
+    none = judge(facts(sources=[{"name": "weights", "remedy": "-e x=y", "urls": [bad]}]))
+    assert codes(none) == ["sources"]
+    assert "-e x=y" in none.refusals[0].remedy
+    tls = source("https://b", False, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+    assert "chatglm_ca_bundle" in judge(facts(sources=[{"name": "w", "remedy": "", "urls": [tls]}])).refusals[0].remedy
+
+
+def test_cpu():
+    outcome = judge(facts(gpus=[], nvidia={"libcuda": NO_LIBCUDA, "smi": NO_SMI}), device="cpu")
+    assert (outcome.plan.device, outcome.plan.torch, outcome.plan.gpu) == ("cpu", "cpu", None)
+    assert "device    cpu, as asked" in outcome.report
+    assert codes(judge(facts(gcc=""), device="cpu")) == ["gcc"]
+    assert judge(facts(gcc=""), device="cpu", int4_capabilities=()).refusals == []
+
+
+def test_injected_facts_are_named():
+    assert judge(facts(injected=["wsl", "gpus"])).warnings == ["not observed but given (preflight_inject): gpus, wsl"]
+
+
+def test_cuda_error_codes_have_words():
+    outcome = judge(facts(gpus=[], nvidia={"libcuda": {"path": "/x", "error": "cuInit answered 100", "code": 100}}))
+    assert nvidia.CUDA_ERRORS[100] in outcome.refusals[0].found
