@@ -1,0 +1,228 @@
+"""patch_web_demo as a module: files, check mode, record, launcher, and one real run through ansible."""
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import patch_web_demo
+import pytest
+from adhoc import adhoc
+from ansible.module_utils.chatglm.failure import Failure
+
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCHER = ROOT / "roles" / "web_demo" / "files" / "chatglm-run"
+# Written for these tests, in upstream's form.
+PAGE = """\
+import gradio as gr
+from transformers import AutoModel, AutoTokenizer
+tokenizer = AutoTokenizer.from_pretrained("THUDM/chatglm2-6b", trust_remote_code=True)
+model = AutoModel.from_pretrained("THUDM/chatglm2-6b", trust_remote_code=True).cuda()
+with gr.Blocks() as demo:
+    gr.Chatbot()
+demo.queue().launch(share=False, inbrowser=True)
+"""
+
+
+@pytest.fixture
+def params(tmp_path):
+    page = tmp_path / "source" / "web_demo.py"
+    page.parent.mkdir()
+    page.write_text(PAGE)
+    page.chmod(0o640)
+    return {
+        "path": str(page),
+        "model_path": "/m/x",
+        "device": "cpu",
+        "listen": "127.0.0.1",
+        "port": 7861,
+        "record": str(tmp_path / "state" / "web_demo_patch.json"),
+        "launcher": {"path": str(tmp_path / "bin" / "chatglm-run"), "content": "#!/bin/sh\n"},
+        "state": "patched",
+    }
+
+
+def listing(folder):
+    return {str(path): path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+
+
+def both(params, tmp_path):
+    """Run in check mode, then for real; assert that the first changed nothing and that they agree."""
+    before = listing(tmp_path)
+    check = patch_web_demo.run(params, True)
+    assert listing(tmp_path) == before
+    real = patch_web_demo.run(params, False)
+    assert check == real
+    return real
+
+
+def test_patch_again_other_settings_and_back(params, tmp_path):
+    first = both(params, tmp_path)
+    assert first["changed"]
+    page = Path(params["path"])
+    assert first["sha256"] == patch_web_demo.sha256_bytes(page.read_bytes())
+    assert [edit["line"] for edit in first["edits"]] == [3, 4, 4, 7, 7]
+    assert first["edits"][2] == {"line": 4, "kind": "device", "before": "cuda()", "after": "float()"}
+    assert first["diff"][0]["before"] == PAGE
+    assert first["diff"][0]["before_header"] == params["path"]
+    assert stat.S_IMODE(page.stat().st_mode) == 0o640
+    assert stat.S_IMODE(os.stat(params["launcher"]["path"]).st_mode) == 0o755
+
+    files = listing(tmp_path)
+    times = page.stat().st_mtime_ns, os.stat(params["record"]).st_mtime_ns
+    second = both(params, tmp_path)
+    assert (second["changed"], second["diff"]) == (False, [])
+    assert listing(tmp_path) == files
+    assert times == (page.stat().st_mtime_ns, os.stat(params["record"]).st_mtime_ns)
+
+    third = both({**params, "port": 80}, tmp_path)
+    assert third["changed"]
+    assert "server_port=80)" in page.read_text()
+
+    back = both({**params, "state": "original", "launcher": None}, tmp_path)
+    assert back["changed"]
+    assert page.read_text() == PAGE
+    assert not os.path.exists(params["record"])
+    again = both({**params, "state": "original", "launcher": None}, tmp_path)
+    assert not again["changed"]
+    assert again["warnings"] == ["web_demo.py: no record of a patch was found, so there is nothing to revert"]
+
+
+def test_launcher_that_lost_its_mode_or_text_is_mended(params, tmp_path):
+    patch_web_demo.run(params, False)
+    launcher = Path(params["launcher"]["path"])
+    launcher.write_text("#!/bin/false\n")
+    result = both(params, tmp_path)
+    assert result["changed"]
+    assert result["diff"][0]["before"] == "#!/bin/false\n"
+    launcher.chmod(0o644)
+    if os.geteuid():  # root may execute only what someone may, so this holds for it too, but access() says otherwise
+        assert both(params, tmp_path)["changed"]
+    patch_web_demo.run(params, False)
+    assert os.access(launcher, os.X_OK)
+
+
+def test_check_mode_before_the_clone_is_a_change_and_a_real_run_a_failure(params, tmp_path):
+    os.unlink(params["path"])
+    params["launcher"] = None
+    result = patch_web_demo.run(params, True)
+    assert result["changed"]
+    assert "does not exist yet" in result["msg"]
+    with pytest.raises(Failure, match=r"web_demo\.py does not exist"):
+        patch_web_demo.run(params, False)
+
+
+def test_refused_script_stays_as_it_is(params, tmp_path):
+    Path(params["path"]).write_text("def f(:\n")
+    before = listing(tmp_path)
+    for check_mode in (True, False):
+        with pytest.raises(Failure, match=r"web_demo\.py, line 1: Python cannot parse it"):
+            patch_web_demo.run(params, check_mode)
+    assert listing(tmp_path) == before
+
+
+def test_users_edit_after_the_patch_is_carried_through_the_record(params, tmp_path):
+    patch_web_demo.run(params, False)
+    page = Path(params["path"])
+    page.write_text(page.read_text() + "print('bye')\n")
+    result = both(params, tmp_path)
+    assert not result["changed"]  # the record was brought up to date, the script needs nothing
+    both({**params, "state": "original"}, tmp_path)
+    assert page.read_text() == PAGE + "print('bye')\n"
+
+
+def test_link_stays_a_link(params, tmp_path):
+    page = Path(params["path"])
+    real = tmp_path / "elsewhere.py"
+    page.rename(real)
+    page.symlink_to(real)
+    both(params, tmp_path)
+    assert page.is_symlink()
+    assert "/m/x" in real.read_text()
+
+
+def test_damaged_record_is_reported_and_not_used(params, tmp_path):
+    patch_web_demo.run(params, False)
+    Path(params["record"]).write_text('{"record": "web_demo_patch"}')
+    result = both(params, tmp_path)
+    assert not result["changed"]
+    assert "is no intact record" in result["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"port": 0}, "port 0"),
+        ({"port": 65536}, "port 65536"),
+        ({"model_path": "models/x"}, "the path 'models/x'"),
+        ({"record": "r.json"}, "the path 'r.json'"),
+    ],
+)
+def test_wrong_values_are_named(params, change, found):
+    with pytest.raises(Failure) as caught:
+        patch_web_demo.run({**params, **change}, False)
+    assert caught.value.found == found
+
+
+@pytest.mark.parametrize(
+    ("listen", "warned"),
+    [("127.0.0.1", False), ("127.1.2.3", False), ("::1", False), ("localhost", False), ("0.0.0.0", True), ("pc", True)],
+)
+def test_listening_to_others_is_warned_of(params, listen, warned):
+    result = patch_web_demo.run({**params, "listen": listen}, True)
+    assert any("others on that network" in text for text in result["warnings"]) == warned
+
+
+def test_unwritable_record_leaves_the_script(params, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(patch_web_demo, "write_json", refuse)
+    with pytest.raises(Failure, match="No space left on device"):
+        patch_web_demo.run(params, False)
+    assert Path(params["path"]).read_text() == PAGE
+
+
+def test_real_run(params):
+    code, result, text = adhoc("patch_web_demo", params, "--check")
+    assert (code, result["changed"]) == (0, True)
+    code, result, text = adhoc("patch_web_demo", {**params, "listen": "0.0.0.0"})
+    assert (code, result["changed"]) == (0, True)
+    assert len(result["edits"]) == 5
+    assert "without a password" in " ".join(text.split())
+    Path(params["path"]).write_text("x =\n")
+    code, result, text = adhoc("patch_web_demo", params)
+    assert code == 2
+    assert "web_demo.py, line 1" in result["msg"]
+
+
+def test_launcher_sets_the_environment(tmp_path):
+    home = tmp_path / "a home"
+    (home / "bin").mkdir(parents=True)
+    (home / "venv" / "bin").mkdir(parents=True)
+    script = home / "bin" / "chatglm-run"
+    script.write_bytes(LAUNCHER.read_bytes())
+    script.chmod(0o755)
+    python = home / "venv" / "bin" / "python"
+    python.write_text('#!/bin/sh\necho "page $*"\n')
+    python.chmod(0o755)
+    link = tmp_path / "link"
+    link.symlink_to(script)
+    env = {"PATH": os.environ["PATH"], "no_proxy": "example.org", "PYTHONPATH": "/elsewhere", "HF_HUB_OFFLINE": "0"}
+    for start in (script, link):
+        done = subprocess.run([start], env=env, capture_output=True, text=True, cwd="/")
+        assert (done.stdout, done.stderr) == (f"page {home}/source/web_demo.py\n", "")
+        done = subprocess.run([start, "sh", "-c", "umask; pwd; env"], env=env, capture_output=True, text=True, cwd="/")
+        mask, where, *lines = done.stdout.splitlines()
+        got = dict(line.split("=", 1) for line in lines)
+        assert (mask, where) == ("0077", str(home / "run"))
+        assert got["HF_HOME"] == f"{home}/cache/huggingface"
+        assert got["GRADIO_TEMP_DIR"] == f"{home}/cache/gradio"
+        assert got["PATH"].startswith(f"{home}/venv/bin:/usr/lib/wsl/lib:")
+        assert got["no_proxy"] == "127.0.0.1,localhost,::1,example.org"
+        assert got["NO_PROXY"] == "127.0.0.1,localhost,::1"
+        for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "PYTHONNOUSERSITE"):
+            assert got[name] == "1"
+        assert got["GRADIO_ANALYTICS_ENABLED"] == "False"
+        assert "PYTHONPATH" not in got
+    assert subprocess.run([script, "sh", "-c", "exit 7"], env=env).returncode == 7
