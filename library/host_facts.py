@@ -145,7 +145,7 @@ facts:
     systemd: {type: bool, description: Whether systemd was booted.}
     user: {type: str, description: Who runs this.}
     uid: {type: int, description: The user's number.}
-    pythons: {type: list, description: "Interpreters: path, version, minor; asked for the one that was named."}
+    pythons: {type: list, description: "Interpreters: path, version, minor, asked (by the user), in_use (by the virtualenv)."}
     git: {type: str, description: Path of git; empty for none.}
     gcc: {type: str, description: Path of gcc; empty for none.}
     clock: {type: dict, description: "now (UTC), sane: not before 2025."}
@@ -295,13 +295,14 @@ def ask_smi() -> dict[str, Any]:
     }
 
 
-def find_pythons(asked: str) -> list[dict[str, Any]]:
-    """Return the interpreters that run: the one asked for alone, or the names looked for up to the first hit."""
+def find_pythons(asked: str, in_use: str = "") -> list[dict[str, Any]]:
+    """Return the interpreters that run: the one asked for or in use alone, or those looked for up to the first hit."""
     folders = ["/usr/bin", "/usr/local/bin", *os.get_exec_path()]
     if asked:
         names = [os.path.expanduser(asked) if "/" in asked else shutil.which(asked) or asked]
     else:
         names = [os.path.join(folder, name) for name in host.PYTHON_NAMES for folder in folders]
+        names[:0] = [in_use] if in_use else []
     found: list[dict[str, Any]] = []
     seen = set()
     for name in names:
@@ -311,7 +312,7 @@ def find_pythons(asked: str) -> list[dict[str, Any]]:
         seen.add(real)
         python = host.parse_python_report(run([name, "-I", "-S", "-c", host.PYTHON_PROBE], 10)[1])
         if python and python["path"] not in [old["path"] for old in found]:
-            found.append({**python, "asked": bool(asked)})
+            found.append({**python, "asked": bool(asked), "in_use": name == in_use})
             # Names are in order of preference: what follows the first hit is not needed.
             if os.path.basename(name) == f"python{python['minor']}":
                 break
@@ -435,10 +436,11 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
     when = params["check_sources_when"]
     if when == "always" or (when == "auto" and not installed["proven"]):
         groups = [{**group, "urls": host.http_urls(group["urls"])} for group in params["check_sources"]]
+    in_use = host.venv_python(read(os.path.join(home, "venv", "pyvenv.cfg")))
     with ThreadPoolExecutor(max_workers=16) as pool:
         cuda_later = pool.submit(find_libcuda, wsl)
         smi_later = pool.submit(ask_smi)
-        pythons_later = pool.submit(find_pythons, params["python"])
+        pythons_later = pool.submit(find_pythons, params["python"], in_use)
         loader_later = pool.submit(run, ["/sbin/ldconfig", "-p"], 10) if wsl else None
         sources_later = [
             [pool.submit(ask_source, url, params["ca_bundle"]) for url in group["urls"]] for group in groups

@@ -171,6 +171,20 @@ def parse_python_report(text: str) -> dict[str, Any] | None:
         return None
 
 
+def venv_python(pyvenv_cfg: str) -> str:
+    """Return the path of the interpreter that a virtualenv was made from, from its pyvenv.cfg; empty if it is not told.
+
+    venv writes ``version``, uv and virtualenv ``version_info``; all write ``home``, the interpreter's folder.
+    """
+    fields = {
+        name.strip(): value.strip() for name, _, value in (line.partition("=") for line in pyvenv_cfg.splitlines())
+    }
+    version = version_tuple(fields.get("version_info", fields.get("version", "")))
+    if not fields.get("home") or len(version) < 2:
+        return ""
+    return f"{fields['home']}/python{version[0]}.{version[1]}"
+
+
 def loader_library(ldconfig: str, soname: str) -> str:
     """Return the path that the loader takes for ``soname``, from the output of ``ldconfig -p``; empty for none.
 

@@ -303,12 +303,19 @@ def _busy_with_ours(facts: dict[str, Any]) -> bool:
 
 
 def choose_python(facts: dict[str, Any], settings: Settings) -> tuple[dict[str, str], Refusal | None]:
-    """Return path and version of the interpreter for the virtualenv, or the refusal."""
+    """Return path and version of the interpreter for the virtualenv, or the refusal.
+
+    The one that an existing virtualenv stands on is kept: a newer one that appears on the host is no reason to make
+    gigabytes anew.
+    """
     found = facts["pythons"]
     for python in found:
         if settings.python and python.get("asked") and python["minor"] in PYTHONS:
             return {"path": python["path"], "version": python["minor"]}, None
     if not settings.python:
+        for python in found:
+            if python.get("in_use") and python["minor"] in PYTHONS:
+                return {"path": python["path"], "version": python["minor"]}, None
         for minor in PYTHONS:
             for python in found:
                 if python["minor"] == minor:

@@ -116,6 +116,23 @@ def test_python_report(text, expected):
     assert host.parse_python_report(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Captured, then shortened: python3 -m venv, and uv 0.13.
+        (
+            "home = /usr/bin\ninclude-system-site-packages = false\nversion = 3.11.2\nexecutable = /usr/bin/py\n",
+            "/usr/bin/python3.11",
+        ),
+        ("home = /usr/bin\nimplementation = CPython\nuv = 0.13.9\nversion_info = 3.12.1\n", "/usr/bin/python3.12"),
+        ("home = /usr/bin\n", ""),
+        ("", ""),
+    ],
+)
+def test_venv_python(text, expected):
+    assert host.venv_python(text) == expected
+
+
 def test_loader_library():
     text = (DATA / "ldconfig.txt").read_text()
     assert host.loader_library(text, "libcuda.so.1") == "/usr/lib/wsl/lib/libcuda.so.1"

@@ -227,6 +227,18 @@ def test_broken_shim_is_passed_over(tmp_path, monkeypatch):
     assert str(shim) not in [python["path"] for python in host_facts.find_pythons("")]
 
 
+def test_interpreter_of_the_virtualenv_comes_first(run, tmp_path):
+    real = Path(sys.executable).resolve()
+    versioned = real.with_name(f"python{sys.version_info[0]}.{sys.version_info[1]}")
+    if not versioned.exists():
+        pytest.skip(f"{versioned} does not exist here")
+    (tmp_path / "venv").mkdir()
+    version = ".".join(map(str, sys.version_info[:3]))
+    (tmp_path / "venv" / "pyvenv.cfg").write_text(f"home = {real.parent}\nversion = {version}\n")
+    (found,) = run(home=str(tmp_path))["facts"]["pythons"]
+    assert (found["version"], found["in_use"]) == (version, True)
+
+
 SMI = '#!/bin/sh\ncase "$1" in *compute_cap*) {new} ;; *) {old} ;; esac\n'
 
 

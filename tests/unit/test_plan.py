@@ -312,6 +312,11 @@ def test_pythons(found, setting, expected):
     assert all(f"{one['path']}" in text for one in found if not setting)
 
 
+def test_interpreter_in_use_is_kept():
+    outcome = judge(facts(pythons=[python("3.12"), {**python("3.10"), "in_use": True}]))
+    assert outcome.plan.python["version"] == "3.10"
+
+
 @pytest.mark.parametrize(
     ("release", "packages", "component"),
     [
