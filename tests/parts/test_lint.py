@@ -1,6 +1,7 @@
 """The part lint: checkers over the whole repository."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -32,16 +33,28 @@ def test_shell_scripts(need):
     show("shellcheck", *SCRIPTS)
 
 
-@pytest.mark.parametrize("module", sorted(p.stem for p in (ROOT / "library").glob("*.py")))
-def test_documentation_renders(module):
+MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
+
+
+@pytest.fixture(scope="session")
+def documentation():
+    """What ansible-doc makes of all modules: one text, and the parsed parts by module."""
     command = ["ansible-doc", "--module-path", str(ROOT / "library"), "--type", "module"]
-    done = subprocess.run([*command, "--json", module], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    parts = json.loads(done.stdout)[module]
+    env = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
+    rendered, parsed = (
+        subprocess.run([*command, *format_, *MODULES], capture_output=True, text=True, cwd=ROOT, env=env)
+        for format_ in ([], ["--json"])
+    )
+    assert (rendered.returncode, parsed.returncode) == (0, 0), rendered.stderr + parsed.stderr
+    return rendered.stdout, json.loads(parsed.stdout)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_documentation_renders(module, documentation):
+    rendered, parsed = documentation
+    assert f"> MODULE {module}" in rendered
+    parts = parsed[module]
     assert parts["doc"]["description"]
     assert parts["examples"].strip()
     assert parts["return"]
     assert {"check_mode", "diff_mode"} <= parts["doc"]["attributes"].keys()
-    rendered = subprocess.run([*command, module], capture_output=True, text=True, cwd=ROOT)
-    assert rendered.returncode == 0, rendered.stderr
-    assert module.upper() in rendered.stdout.upper()
