@@ -25,7 +25,7 @@ BROKEN = re.compile(
 # A server's words for "no fetch by commit id" or "no shallow fetch" (smart, dumb and local transports).
 REFUSES_ID = re.compile(
     r"unadvertised object|not our ref|does not allow request|no such remote ref|couldn't find remote ref|"
-    r"dumb http transport does not support|want .* not valid",
+    r"dumb http transport does not support|want .* not valid|cannot obtain needed object",
     re.IGNORECASE,
 )
 UNREACHABLE = re.compile(

@@ -1,0 +1,582 @@
+"""source_checkout against real repositories made here, over file:// and over HTTP by git's own http-backend."""
+
+import base64
+import http.server
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import patch_web_demo
+import pytest
+import source_checkout
+from adhoc import adhoc
+from ansible.module_utils.chatglm.failure import Failure
+from ansible.module_utils.chatglm.source_plan import explain, parse_raw_diff, parse_status
+
+GIT = shutil.which("git")
+# Written for these tests, in upstream's form.
+PAGE = """\
+import gradio as gr
+from transformers import AutoModel, AutoTokenizer
+tokenizer = AutoTokenizer.from_pretrained("THUDM/chatglm2-6b", trust_remote_code=True)
+model = AutoModel.from_pretrained("THUDM/chatglm2-6b", trust_remote_code=True).cuda()
+with gr.Blocks() as demo:
+    gr.Chatbot()
+demo.queue().launch(share=False, inbrowser=True)
+"""
+
+
+def git(where, *args):
+    env = {
+        **os.environ,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "t",
+        "GIT_AUTHOR_EMAIL": "t@example.org",
+        "GIT_COMMITTER_NAME": "t",
+        "GIT_COMMITTER_EMAIL": "t@example.org",
+    }
+    return subprocess.run(
+        ["git", "-C", str(where), *args], env=env, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def origin(tmp_path):
+    """Three commits: the page; another text beside it; the page changed, and a file more."""
+    work = tmp_path / "work"
+    work.mkdir()
+    git(work, "init", "-q", "-b", "main")
+    (work / "web_demo.py").write_text(PAGE)
+    (work / "cli_demo.py").write_text("print('cli')\nprint('end')\n")
+    (work / "用户 手册.md").write_text("手册\n")
+    git(work, "add", ".")
+    git(work, "commit", "-q", "-m", "one")
+    (work / "cli_demo.py").write_text("print('cli 2')\nprint('end')\n")
+    git(work, "commit", "-q", "-a", "-m", "two")
+    (work / "web_demo.py").write_text(PAGE.replace("gr.Chatbot()", "gr.Chatbot()  # newer"))
+    (work / "more.py").write_text("print('more')\n")
+    git(work, "add", ".")
+    git(work, "commit", "-q", "-m", "three")
+    return work
+
+
+@pytest.fixture
+def commits(origin):
+    return git(origin, "rev-list", "--reverse", "HEAD").split()
+
+
+@pytest.fixture
+def params(tmp_path, origin, commits):
+    return {
+        "url": origin.as_uri(),
+        "version": commits[0],
+        "dest": str(tmp_path / "home" / "source"),
+        "ca_bundle": "",
+        "patches": str(tmp_path / "home" / "state"),
+        "timeout": 60,
+    }
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The git commands that were run."""
+    seen = []
+    run = source_checkout.Checkout.run
+
+    def spy(self, *args, **kwargs):
+        seen.append(args[0])
+        return run(self, *args, **kwargs)
+
+    monkeypatch.setattr(source_checkout.Checkout, "run", spy)
+    return seen
+
+
+def patch(params, **change):
+    values = {
+        "path": params["dest"] + "/web_demo.py",
+        "model_path": "/m/chatglm2",
+        "device": "cpu",
+        "listen": "127.0.0.1",
+        "port": 7861,
+        "record": params["patches"] + "/web_demo_patch.json",
+        "launcher": None,
+        "state": "patched",
+    }
+    return patch_web_demo.run({**values, **change}, False)
+
+
+def listing(folder):
+    return {str(path): path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+
+
+def outside_git(files):
+    return {path: data for path, data in files.items() if "/.git/" not in path}
+
+
+def run(params):
+    """Run in check mode, then for real; assert that the first changed nothing and that they agree on what matters."""
+    home = Path(params["dest"]).parent
+    before = listing(home)
+    check = source_checkout.run(params, True, GIT)
+    assert listing(home) == before
+    real = source_checkout.run(params, False, GIT)
+    for name in ("changed", "plan", "before", "after", "diff"):
+        assert check.get(name) == real.get(name), name
+    assert git(params["dest"], "rev-parse", "HEAD") == params["version"]
+    assert not os.path.exists(params["dest"] + ".partial")
+    assert not os.path.exists(params["dest"] + "/.git/" + source_checkout.MARKER)
+    return real
+
+
+def head(params):
+    return git(params["dest"], "rev-parse", "HEAD")
+
+
+def test_clone_then_nothing_with_one_git_call(params, calls):
+    first = run(params)
+    assert (first["changed"], first["plan"], first["before"]) == (True, "clone", "")
+    assert git(params["dest"], "status", "--porcelain") == ""
+    assert git(params["dest"], "rev-list", "--count", "--all") == "1"  # nothing but the commit was fetched
+    calls.clear()
+    second = run(params)
+    assert (second["changed"], second["plan"], second["modified"]) == (False, "none", [])
+    assert calls == ["status", "status"]  # check mode and real run
+
+
+def test_empty_folder_is_taken(params):
+    os.makedirs(params["dest"])
+    assert run(params)["plan"] == "clone"
+
+
+def test_our_patch_and_the_users_edits_are_told_apart_and_kept(params, calls):
+    run(params)
+    patch(params)
+    calls.clear()
+    result = run(params)
+    assert (result["changed"], result["warnings"]) == (False, [])
+    assert result["modified"] == [{"path": "web_demo.py", "kind": "patched"}]
+    assert calls == ["status", "status"]
+
+    page, terminal = Path(params["dest"], "web_demo.py"), Path(params["dest"], "cli_demo.py")
+    page.write_text(page.read_text() + "# mine\n")
+    terminal.write_text("print('my own')\n")
+    Path(params["dest"], "notes.txt").write_text("mine")
+    before = listing(params["dest"])
+    result = run(params)
+    assert not result["changed"]
+    assert result["modified"] == [
+        {"path": "cli_demo.py", "kind": "edited"},
+        {"path": "web_demo.py", "kind": "both"},
+    ]
+    assert "your own edits are kept: cli_demo.py, web_demo.py" in result["warnings"][0]
+    assert outside_git(listing(params["dest"])) == outside_git(before)
+    # an edit from before the patch counts as the user's as well
+    page.write_text(PAGE + "# mine\n")
+    os.unlink(params["patches"] + "/web_demo_patch.json")
+    patch(params)
+    assert {"path": "web_demo.py", "kind": "both"} in run(params)["modified"]
+
+
+def test_another_commit_takes_the_patch_back_and_keeps_what_it_does_not_touch(params, commits):
+    run(params)
+    patch(params)
+    manual = Path(params["dest"], "用户 手册.md")
+    manual.write_text("mine\n")
+    Path(params["dest"], "notes.txt").write_text("mine")
+    result = run({**params, "version": commits[1]})  # does not touch the page
+    assert (result["plan"], result["before"], result["after"]) == ("fetch", commits[0], commits[1])
+    assert {"path": "web_demo.py", "kind": "patched"} in result["modified"]
+    result = run({**params, "version": commits[2]})
+    assert result["modified"] == [{"path": "用户 手册.md", "kind": "edited"}]
+    assert manual.read_text() == "mine\n"
+    assert "# newer" in Path(params["dest"], "web_demo.py").read_text()
+    assert not os.path.exists(params["patches"] + "/web_demo_patch.json")
+    assert patch(params)["changed"]
+    assert run({**params, "version": commits[0]})["plan"] == "fetch"  # and back
+    assert Path(params["dest"], "web_demo.py").read_text() == PAGE
+    assert not Path(params["dest"], "more.py").exists()
+    assert Path(params["dest"], "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("patched", [False, True])
+def test_an_edit_that_would_be_overwritten_is_refused_with_commands_that_work(params, commits, patched, tmp_path):
+    run(params)
+    if patched:
+        patch(params)
+    page = Path(params["dest"], "web_demo.py")
+    page.write_text(page.read_text().replace("import gradio as gr\n", "import gradio as gr  # mine\n"))
+    Path(params["dest"], "more.py").write_text("mine\n")
+    before = listing(params["dest"])
+    new = {**params, "version": commits[2]}
+    with pytest.raises(Failure) as caught:
+        source_checkout.run(new, False, GIT)
+    assert outside_git(listing(params["dest"])) == outside_git(before)
+    assert head(params) == commits[0]
+    assert "edited: web_demo.py; not tracked, and in the way: more.py" in caught.value.found
+    with pytest.raises(Failure, match="would be overwritten"):  # now that the commit is here, check mode knows too
+        source_checkout.run(new, True, GIT)
+    commands, _, back = caught.value.remedy.removeprefix("keep yours aside: ").partition("; then run the play again")
+    subprocess.run(["sh", "-ec", commands], check=True)
+    run(new)
+    assert Path(params["dest"], "more.py.mine").read_text() == "mine\n"
+    if not patched:
+        subprocess.run(["sh", "-ec", back.removeprefix(", and bring them back: ")], check=True, capture_output=True)
+        assert "as gr  # mine" in page.read_text()
+        assert "# newer" in page.read_text()
+
+
+def test_local_commits_are_kept_as_a_branch(params, commits):
+    run(params)
+    Path(params["dest"], "cli_demo.py").write_text("print('mine')\n")
+    git(params["dest"], "commit", "-q", "-a", "-m", "mine")
+    mine = head(params)
+    result = run({**params, "version": commits[1]})
+    assert f"is kept as branch before-{commits[1][:12]}" in result["warnings"][0]
+    assert git(params["dest"], "rev-parse", f"before-{commits[1][:12]}") == mine
+
+
+def test_a_clone_made_by_hand_is_taken_over(params, origin, commits, calls):
+    subprocess.run(["git", "clone", "-q", origin.as_uri(), params["dest"]], check=True)
+    assert not run({**params, "version": commits[2]})["changed"]
+    result = run(params)
+    assert "was on branch main, which is kept" in result["warnings"][0]
+    assert git(params["dest"], "rev-parse", "main") == commits[2]
+    assert "fetch" not in calls  # the commit was there
+    assert not Path(params["dest"], ".git", "shallow").exists()
+
+
+@pytest.mark.parametrize("how", ["deleted", "staged", "folder", "empty"])
+def test_missing_files_come_back(params, how):
+    run(params)
+    patch(params)
+    terminal = Path(params["dest"], "cli_demo.py")
+    if how == "empty":
+        terminal.write_text("")
+    elif how == "staged":
+        git(params["dest"], "rm", "-q", "cli_demo.py")
+    else:
+        terminal.unlink()
+    if how == "folder":
+        for path in Path(params["dest"]).glob("*.[pm]*"):
+            path.unlink()
+    result = run(params)
+    assert (result["changed"], result["plan"]) == (True, "restore")
+    assert "cli_demo.py" in result["restored"]
+    assert "missing or half-written: cli_demo.py" in result["diff"]["before"]
+    assert terminal.read_text().startswith("print('cli')")
+    assert not run(params)["changed"]
+    assert patch(params)["changed"] == (how == "folder")
+
+
+def test_files_cut_short_by_an_interrupted_run_come_back_and_a_users_cut_stays(params):
+    run(params)
+    terminal = Path(params["dest"], "cli_demo.py")
+    terminal.write_text("print('cli')\n")
+    assert not run(params)["changed"]
+    Path(params["dest"], ".git", source_checkout.MARKER).write_text("x")
+    Path(params["dest"], ".git", "index.lock").write_text("")
+    assert run(params)["restored"] == ["cli_demo.py"]
+    assert terminal.read_text() == "print('cli')\nprint('end')\n"
+
+
+def test_interrupted_change_of_commit_is_finished(params, commits):
+    run(params)
+    patch(params)
+    git(params["dest"], "fetch", "-q", params["url"], commits[2])
+    # as git leaves it when killed between writing files and writing the index
+    Path(params["dest"], ".git", source_checkout.MARKER).write_text(commits[2])
+    Path(params["dest"], ".git", "index.lock").write_text("")
+    new = git(params["dest"], "cat-file", "blob", f"{commits[2]}:web_demo.py") + "\n"
+    Path(params["dest"], "web_demo.py").write_text(new)
+    Path(params["dest"], "cli_demo.py").write_text("print('cl")
+    Path(params["dest"], "more.py").write_text("pri")
+    assert run({**params, "version": commits[2]})["plan"] == "fetch"
+    assert git(params["dest"], "status", "--porcelain") == ""
+
+
+def test_interrupted_clone_is_made_again(params):
+    partial = Path(params["dest"] + ".partial")
+    (partial / ".git").mkdir(parents=True)
+    (partial / "web_demo.py").write_text("half")
+    assert run(params)["plan"] == "clone"
+
+
+def test_fresh_lock_of_another_git_is_respected_and_an_old_one_is_not(params):
+    run(params)
+    Path(params["dest"], "cli_demo.py").unlink()
+    lock = Path(params["dest"], ".git", "index.lock")
+    lock.write_text("")
+    with pytest.raises(Failure, match="another git command may be at work"):
+        source_checkout.run(params, False, GIT)
+    assert lock.exists()
+    os.utime(lock, (1, 1))
+    assert run(params)["plan"] == "restore"
+
+
+@pytest.mark.parametrize("damage", ["index", "HEAD", "objects", "commit", "empty .git"])
+def test_a_broken_repository_is_rebuilt_under_the_files(params, damage):
+    run(params)
+    patch(params)
+    dest = Path(params["dest"])
+    (dest / "notes.txt").write_text("mine")
+    (dest / "用户 手册.md").write_text("手册 mine\n")
+    page = (dest / "web_demo.py").read_bytes()
+    store = dest / ".git"
+    if damage == "index":
+        (store / "index").write_bytes(b"DIRC garbage")
+    elif damage == "HEAD":
+        (store / "HEAD").write_text("")
+    elif damage == "commit":  # HEAD names a commit that is not here, as after a power cut
+        (store / "HEAD").write_text("1" * 40 + "\n")
+    else:
+        shutil.rmtree(store / "objects" if damage == "objects" else store)
+        store.mkdir(exist_ok=True)
+    (dest / "cli_demo.py").unlink()
+    result = run(params)
+    assert result["plan"] == "rebuild"
+    assert result["restored"] == ["cli_demo.py"]
+    assert {"path": "web_demo.py", "kind": "patched"} in result["modified"]
+    assert (dest / "web_demo.py").read_bytes() == page
+    assert (dest / "用户 手册.md").read_text() == "手册 mine\n"
+    assert (dest / "notes.txt").read_text() == "mine"
+    assert Path(params["dest"] + ".broken-git").is_dir()
+    assert not run(params)["changed"]
+
+
+def test_an_object_found_missing_only_while_restoring_leads_to_a_rebuild(params):
+    run(params)
+    dest = Path(params["dest"])
+    for pack in (dest / ".git" / "objects" / "pack").glob("*.pack"):  # loose objects, to lose one
+        moved = dest.parent / pack.name
+        pack.rename(moved)
+        pack.with_suffix(".idx").unlink()
+        with moved.open("rb") as stream:
+            subprocess.run(["git", "-C", str(dest), "unpack-objects", "-q"], stdin=stream, check=True)
+        moved.unlink()
+    blob = git(dest, "rev-parse", "HEAD:cli_demo.py")
+    (dest / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    (dest / "cli_demo.py").unlink()
+    result = source_checkout.run(params, False, GIT)
+    assert (result["plan"], result["restored"]) == ("restore", ["cli_demo.py"])
+    assert "rebuilt" in result["warnings"][0]
+    assert not run(params)["changed"]
+
+
+# -- errors
+
+
+def failing(params, git_program=GIT, check_mode=False):
+    with pytest.raises(Failure) as caught:
+        source_checkout.run(params, check_mode, git_program)
+    return caught.value
+
+
+def test_occupied_folder(params):
+    os.makedirs(params["dest"])
+    Path(params["dest"], "mine").write_text("x")
+    for check_mode in (True, False):
+        failure = failing(params, check_mode=check_mode)
+        assert "is no git repository" in failure.found
+        assert failure.remedy.endswith(f"mv {params['dest']} {params['dest']}.mine")
+    assert os.listdir(params["dest"]) == ["mine"]
+
+
+def test_no_git(params):
+    assert str(failing(params, None)) == (
+        "Found: this host has no git. Expected: git 2.25 or newer. To do: sudo apt install git"
+    )
+
+
+def test_branch_instead_of_commit(params):
+    assert failing({**params, "version": "main"}).expected == "a full commit id of 40 hex digits"
+
+
+def test_commit_that_is_not_there(params):
+    failure = failing({**params, "version": "1" * 40})
+    assert failure.found == f"{params['url']} has no commit {'1' * 40}"
+    run(params)
+    assert "has no commit" in failing({**params, "version": "1" * 40}).found
+    assert head(params) == params["version"]
+
+
+def test_repository_that_is_not_there(params, tmp_path):
+    failure = failing({**params, "url": (tmp_path / "none").as_uri()})
+    assert failure.expected == "a git repository at that address"
+
+
+def test_host_that_does_not_answer(params):
+    failure = failing({**params, "url": "http://127.0.0.1:9/x.git"})
+    assert failure.expected == "the host of the repository to answer"
+    assert not os.path.exists(params["dest"])
+
+
+def test_missing_ca_bundle(params):
+    assert "chatglm_ca_bundle /none.pem cannot be read" in failing({**params, "ca_bundle": "/none.pem"}).found
+
+
+def test_time_limit(params, tmp_path):
+    slow = tmp_path / "git"
+    slow.write_text("#!/bin/sh\nsleep 30\n")
+    slow.chmod(0o755)
+    failure = failing({**params, "timeout": 1}, str(slow))
+    assert "timed out after 1 seconds" in failure.found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # captured from git 2.39 (gnutls build), or from its source where so marked
+        ("fatal: unable to access 'https://h/x/': Could not resolve host: h", "the host of the repository to answer"),
+        (
+            "fatal: unable to access 'https://h/': server certificate verification failed. CAfile: none CRLfile: none",
+            "a certificate that this host trusts",
+        ),
+        (
+            "fatal: unable to access 'https://h/': SSL certificate problem: self-signed certificate in chain",
+            "a certificate that this host trusts",
+        ),
+        ("fatal: could not read Username for 'https://h': terminal prompts disabled", "without a password"),
+        ("fatal: write error: No space left on device", "room on the disk"),
+        ("fatal: repository 'https://h/x/' not found", "a git repository at that address"),
+        ("fatal: remote error: upload-pack: not our ref 1111", "a commit of that repository"),
+        ("fatal: the remote end hung up unexpectedly", "the host of the repository to answer"),
+        ("fatal: something new", "commit "),
+    ],
+)
+def test_errors_are_named(text, expected):
+    failure = explain(text, "https://h/x", "1" * 40, "git fetch")
+    assert expected in failure.expected
+    assert "chatglm_ca_bundle" in failure.remedy or "certificate" not in failure.expected
+
+
+# -- over HTTP
+
+
+class _Backend(http.server.BaseHTTPRequestHandler):
+    """A small CGI host for git http-backend; ``server.token`` asks for a password, ``server.dumb`` for plain files."""
+
+    def answer(self):
+        if self.server.dumb:
+            path = Path(self.server.root + self.path.partition("?")[0])
+            self.send_response(200 if path.is_file() else 404)
+            self.end_headers()
+            if path.is_file():
+                self.wfile.write(path.read_bytes())
+            return
+        token = base64.b64encode(b"u:p").decode()
+        if self.server.token and self.headers.get("Authorization") != f"Basic {token}":
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Basic")
+            self.end_headers()
+            return
+        path, _, query = self.path.partition("?")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        env = {
+            "PATH": os.environ["PATH"],
+            "GIT_PROJECT_ROOT": self.server.root,
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", "") if self.server.modern else "",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+        }
+        done = subprocess.run(["git", "http-backend"], env=env, input=body, capture_output=True)
+        header, _, rest = done.stdout.partition(b"\r\n\r\n")
+        fields = [line.split(": ", 1) for line in header.decode().split("\r\n")]
+        status = next((value for name, value in fields if name == "Status"), "200")
+        self.send_response(int(status[:3]))
+        for name, value in fields:
+            if name != "Status":
+                self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(rest)
+
+    do_GET = do_POST = answer  # noqa: N815
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served(tmp_path, origin, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("HOME", str(tmp_path))  # no global settings of the developer's
+    git(tmp_path, "clone", "-q", "--bare", str(origin), "demo.git")
+    git(tmp_path / "demo.git", "update-server-info")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Backend)
+    server.root, server.token, server.modern, server.dumb = str(tmp_path), False, True, False
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_clone_and_change_over_http(params, served, commits):
+    params["url"] = f"http://127.0.0.1:{served.server_address[1]}/demo.git"
+    assert run(params)["plan"] == "clone"
+    assert run({**params, "version": commits[2]})["plan"] == "fetch"
+    assert "has no commit" in failing({**params, "version": "1" * 40}).found
+
+
+@pytest.mark.parametrize("kind", ["old", "dumb"])
+def test_server_that_gives_no_commit_by_id(params, served, commits, kind):
+    served.modern = False  # protocol 0 offers the tips of branches only
+    served.dumb = kind == "dumb"
+    params["url"] = f"http://127.0.0.1:{served.server_address[1]}/demo.git"
+    assert run(params)["plan"] == "clone"
+    assert run({**params, "version": commits[1]})["plan"] == "fetch"
+    assert "has no commit" in failing({**params, "version": "1" * 40}).found
+
+
+def test_server_that_asks_for_a_password_is_an_error_and_no_prompt(params, served):
+    served.token = True
+    params["url"] = f"http://127.0.0.1:{served.server_address[1]}/demo.git"
+    assert failing(params).expected == "a repository that can be read without a password"
+
+
+# -- parsing, and one real run
+
+
+def test_status_forms():
+    zero, one, two = "0" * 40, "1" * 40, "2" * 40
+    seen = parse_status(
+        f"# branch.oid {one}\0# branch.head (detached)\0"
+        f"1 .M N... 100644 100644 100644 {one} {one} a b.py\0"
+        f"1 .D N... 100644 100644 000000 {one} {one} gone\0"
+        f"1 D. N... 100644 000000 000000 {one} {zero} staged\0"
+        f"2 R. N... 100644 100644 100644 {one} {two} R100 new\0old\0"
+        f"u UU N... 100644 100644 100644 100644 {one} {two} {two} both\0"
+        "? other\0"
+    )
+    assert (seen.head, seen.branch) == (one, None)
+    assert [(c.path, c.gone, c.staged, c.unmerged) for c in seen.changes] == [
+        ("a b.py", False, False, False),
+        ("gone", True, False, False),
+        ("staged", True, True, False),
+        ("new", False, True, False),
+        ("both", False, True, True),
+    ]
+    assert seen.changes[2].index == one
+    assert parse_status("# branch.oid (initial)\0# branch.head main\0").head is None
+    with pytest.raises(ValueError, match="unexpected line"):
+        parse_status("fatal: what\0")
+
+
+def test_raw_diff_form():
+    text = f":100644 100644 {'1' * 40} {'2' * 40} M\0a b\0:000000 100644 {'0' * 40} {'3' * 40} A\0c\0"
+    assert parse_raw_diff(text) == {"a b": ("1" * 40, "2" * 40), "c": ("0" * 40, "3" * 40)}
+    assert parse_raw_diff("") == {}
+
+
+def test_real_run(params):
+    code, result, _ = adhoc("source_checkout", params)
+    assert (code, result["changed"], result["after"]) == (0, True, params["version"])
+    code, result, _ = adhoc("source_checkout", {**params, "version": "main"}, "--check")
+    assert code == 2
+    assert "40 hex digits" in result["msg"]
