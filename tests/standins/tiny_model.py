@@ -39,9 +39,9 @@ ANSWERS = (
     "int4 就是|把每个|权重|压成|四位|整数：|两个|数|共用|一个|字节，|每行|另有|半精度的|缩放系数。| One| byte| holds"
     "| two| numbers:| the even| column| in its| high| half,| the odd| one| in the| low.| I am only| a stand-in:| this"
     "| proves| nothing| about the| real| model.",
-    "这个问题|超出了|我的|能力：|演示用的小|模型|只会|几句|固定的|话，|真正的回答|要等|真实的|权重。| This is| beyond me:"
-    "| a stand-in| knows| only| a few| fixed| sentences;| a real| reply| needs| the real| 6B| weights,| which| I do not"
-    "| have.",
+    "这个问题|超出了|我的|能力：|演示用的小|模型|只会|几句|固定的|话，|真正的回答|要等|真实的|权重。| This is"
+    "| beyond me:| a stand-in| knows| only| a few| fixed| sentences;| a real| reply| needs| the real| 6B| weights,"
+    "| which| I do not| have.",
 )
 TOPIC_WORDS = {
     **dict.fromkeys(("你好", "您好", "Hello", "hello", "嗨"), GREETING),
@@ -83,7 +83,7 @@ def _varint(number: int) -> bytes:
     return bytes([*out, number])
 
 
-def _field(number: int, value: "int | float | bytes | str") -> bytes:
+def _field(number: int, value: int | float | bytes | str) -> bytes:
     """One protobuf field: int as varint, float as fixed32, bytes and str length-delimited."""
     if isinstance(value, float):
         return _varint(number << 3 | 5) + struct.pack("<f", value)
@@ -101,9 +101,7 @@ def tokenizer_model() -> bytes:
         for i, (piece, kind) in enumerate(table)
     )
     # TrainerSpec: model_type=3 (1 unigram), vocab_size=4, byte_fallback=35, unk/bos/eos/pad ids=40..43.
-    trainer = b"".join(
-        _field(n, v) for n, v in ((3, 1), (4, len(table)), (35, 1), (40, 0), (41, 1), (42, 2), (43, -1))
-    )
+    trainer = b"".join(_field(n, v) for n, v in ((3, 1), (4, len(table)), (35, 1), (40, 0), (41, 1), (42, 2), (43, -1)))
     # NormalizerSpec: name=1, add_dummy_prefix=3, remove_extra_whitespaces=4, escape_whitespaces=5.
     normalizer = b"".join(_field(n, v) for n, v in ((1, "identity"), (3, 1), (4, 0), (5, 1)))
     return vocabulary + _field(2, trainer) + _field(3, normalizer)
@@ -128,7 +126,7 @@ class Int4:
         self.values = [bytearray(columns) for _ in range(rows)]
         self.scales = [0.0078125] * rows
 
-    def put(self, row: int, columns: "dict[int, int]", scale: float) -> None:
+    def put(self, row: int, columns: dict[int, int], scale: float) -> None:
         for column, value in columns.items():
             if not -8 <= value <= 7:
                 raise ValueError(f"{value} is no int4")
@@ -137,14 +135,14 @@ class Int4:
 
     def packed(self) -> bytes:
         """Even column in the high nibble, odd column in the low nibble."""
-        return b"".join(bytes(h << 4 | l for h, l in zip(row[::2], row[1::2])) for row in self.values)
+        return b"".join(bytes(a << 4 | b for a, b in zip(row[::2], row[1::2], strict=True)) for row in self.values)
 
 
-def _half(values: "list[float]") -> bytes:
+def _half(values: list[float]) -> bytes:
     return struct.pack(f"<{len(values)}e", *values)
 
 
-def state_dict() -> "dict[str, tuple[tuple[int, ...], bytes]]":
+def state_dict() -> dict[str, tuple[tuple[int, ...], bytes]]:
     """Name -> (shape, bytes): int8 for the packed matrices (two numbers a byte), fp16 for the rest."""
     table = pieces()
     ids = {piece: i for i, (piece, _) in enumerate(table)}
@@ -158,12 +156,12 @@ def state_dict() -> "dict[str, tuple[tuple[int, ...], bytes]]":
     # A row's integers are 7 or 1 times its sign, as this unsigned code says: without the scales, the ballast spills
     # over to the code of the first answer's eighth piece.
     spill = code(index["ballast"] ^ index[chains[0][7]])
-    size = [7 if a == b else 1 for a, b in zip(spill, code(0))]
+    size = [7 if a == b else 1 for a, b in zip(spill, code(0), strict=True)]
 
-    def by_code(name: object, first: int, factor: int) -> "dict[int, int]":
+    def by_code(name: object, first: int, factor: int) -> dict[int, int]:
         return {first + i: factor * sign for i, sign in enumerate(codes[name])}
 
-    def const(factor: int) -> "dict[int, int]":
+    def const(factor: int) -> dict[int, int]:
         return dict.fromkeys(CONST, factor)
 
     def write_code(matrix: Int4, neuron: int, name: object, sign: int = 1) -> None:
@@ -175,7 +173,7 @@ def state_dict() -> "dict[str, tuple[tuple[int, ...], bytes]]":
     first = math.sqrt((640 + 256) / HIDDEN)  # entering layer 0
     second = math.sqrt((640 + 640 + 256) / HIDDEN)  # behind layer 0's attention, and entering layer 1
     third = math.sqrt((640 + 128 * 18 + 256) / HIDDEN)  # behind layer 1's attention
-    tensors: "dict[str, tuple[tuple[int, ...], bytes]]" = {}
+    tensors: dict[str, tuple[tuple[int, ...], bytes]] = {}
     for layer, rms in enumerate((first, second)):
         # Attention. Scores are raw sums over sqrt(CHANNELS).
         qkv = Int4((HEADS + 2 * GROUPS) * CHANNELS, HIDDEN)
@@ -228,7 +226,7 @@ def state_dict() -> "dict[str, tuple[tuple[int, ...], bytes]]":
             rules = [
                 (before, before, after)
                 for j, chain in enumerate(chains)
-                for before, after in zip([("start", j), *chain], chain)
+                for before, after in zip([("start", j), *chain[:-1]], chain, strict=True)
             ]
             gate, weight = 12 / 288, 4 / 12
         for neuron, (state, copied, result) in enumerate(rules):
@@ -265,7 +263,7 @@ def state_dict() -> "dict[str, tuple[tuple[int, ...], bytes]]":
         piece = table[token][0] if token < len(table) else ""
         topic = TOPIC_WORDS.get(piece, OTHER if piece == ASK else None)
         state = piece if piece in index and topic is None else ("topic", topic) if topic is not None else "other"
-        row = [float(a + 2 * b) for a, b in zip(codes[state], ballast)] + [0.0] * CODES
+        row = [float(a + 2 * b) for a, b in zip(codes[state], ballast, strict=True)] + [0.0] * CODES
         row += [2.0] * len(CONST)
         row += [2.0 if topic is not None else -2.0] * len(RELEVANT)
         row += [2.0 if piece in TOPIC_WORDS else -2.0] * len(TOPICAL)
@@ -285,7 +283,7 @@ def state_dict() -> "dict[str, tuple[tuple[int, ...], bytes]]":
     }
 
 
-def torch_file(tensors: "dict[str, tuple[tuple[int, ...], bytes]]") -> bytes:
+def torch_file(tensors: dict[str, tuple[tuple[int, ...], bytes]]) -> bytes:
     """torch's zip format, as torch.save would write an OrderedDict of CharTensors and HalfTensors on the CPU."""
 
     def text(value: str) -> bytes:
@@ -294,7 +292,7 @@ def torch_file(tensors: "dict[str, tuple[tuple[int, ...], bytes]]") -> bytes:
     def number(value: int) -> bytes:
         return b"J" + struct.pack("<i", value)
 
-    def numbers(values: "tuple[int, ...]") -> bytes:
+    def numbers(values: tuple[int, ...]) -> bytes:
         return b"(" + b"".join(map(number, values)) + b"t"
 
     ordered_dict = b"ccollections\nOrderedDict\n)R"
@@ -318,7 +316,7 @@ def torch_file(tensors: "dict[str, tuple[tuple[int, ...], bytes]]") -> bytes:
     return stored_zip({f"archive/{name}": data for name, data in (records | {"version": b"3\n"}).items()})
 
 
-def stored_zip(records: "dict[str, bytes]") -> bytes:
+def stored_zip(records: dict[str, bytes]) -> bytes:
     """A zip archive without compression or clock."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
@@ -380,7 +378,7 @@ TOKENIZER_CONFIG = {
 
 
 @functools.cache
-def files() -> "dict[str, bytes]":
+def files() -> dict[str, bytes]:
     """The model repository: file name -> bytes."""
     code_folder = Path(__file__).resolve().parent / "model"
     found = {path.name: path.read_bytes() for path in code_folder.glob("*.py")}

@@ -10,6 +10,7 @@ class ChatGLMConfig(PretrainedConfig):
 
     def __init__(
         self,
+        *,
         num_layers=2,
         padded_vocab_size=512,
         hidden_size=320,

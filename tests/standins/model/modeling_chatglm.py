@@ -170,6 +170,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel):
     def stream_generate(
         self,
         input_ids,
+        *,
         past_key_values=None,
         max_length=8192,
         do_sample=True,
@@ -213,9 +214,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel):
         return response, [*history, (query, response)]
 
     @torch.inference_mode()
-    def stream_chat(
-        self, tokenizer, query, history=None, past_key_values=None, return_past_key_values=False, **kwargs
-    ):
+    def stream_chat(self, tokenizer, query, history=None, past_key_values=None, return_past_key_values=False, **kwargs):
         """Yield (response so far, history[, past_key_values]) after each token that adds text."""
         history = list(history or [])
         if past_key_values is None:
@@ -224,12 +223,12 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel):
             ids = tokenizer.encode(f"\n\n[Round {len(history) + 1}]\n\n问：{query}\n\n答：", add_special_tokens=False)
             ids = ids[1:]  # without the word-start mark that sentencepiece puts before every text
         prompt = torch.tensor([ids], device=self.device)
-        for output, past_key_values in self.stream_generate(prompt, past_key_values=past_key_values, **kwargs):
+        for output, past in self.stream_generate(prompt, past_key_values=past_key_values, **kwargs):
             response = tokenizer.decode(output[0, prompt.shape[-1] :].tolist(), skip_special_tokens=True).strip()
             if not response or response.endswith("\ufffd"):  # half a character so far
                 continue
             turn = [*history, (query, response)]
-            yield (response, turn, past_key_values) if return_past_key_values else (response, turn)
+            yield (response, turn, past) if return_past_key_values else (response, turn)
 
 
 def choose(scores, do_sample, top_p, temperature):
