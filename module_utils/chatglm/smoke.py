@@ -13,6 +13,7 @@ GIB = 1 << 30
 # Machine code in upstream's int4 kernels, which hold no PTX (shared facts: 6.1 to 8.9).
 INT4_CAPABILITIES = ("6.1", "6.2", "7.0", "7.2", "7.5", "8.0", "8.6", "8.9")
 PLAY_AGAIN = "run the play again"
+READ_LOG = "read the log at the end of this message"
 # What errors say when transformers and the model's own code do not fit: by tokenizer, by configuration, and (4.42 and
 # newer, seen here) by upstream's stream_generate, which calls private methods of transformers.
 MISFITS = (
@@ -209,14 +210,22 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             "cuda, cudart and cublasLt where cpm_kernels looks",
             f"{PLAY_AGAIN}: role cuda_libs installs them",
         )
-    if "parsefromarray" in lower or "sentencepiece_processor" in lower:
-        found = (report.get("files") or {}).get("tokenizer.model") or {}
+    if "modulenotfounderror" in lower or "importerror" in lower or "no module named" in lower:
         return Verdict(
             where,
             False,
-            f"tokenizer.model is damaged: {found.get('size')} bytes, it begins {found.get('head')}",
+            f"a package of the virtualenv is missing or broken: {last_line(text)}",
+            "an import that works",
+            f"{PLAY_AGAIN}: role virtualenv mends the environment",
+        )
+    # sentencepiece's own words changed: up to 0.1 they named ParseFromArray, 0.2.3 says this.
+    if is_no_data(report, "tokenizer.model") or "parsefromarray" in lower or "could not parse modelproto" in lower:
+        return damaged(
+            report,
+            where,
+            "tokenizer.model",
             "the true file (1,018,370 bytes for chatglm2-6b-int4)",
-            f"{PLAY_AGAIN}: role weights fetches it anew (installing CUDA libraries does not help here)",
+            "role weights fetches it anew (installing CUDA libraries does not help here)",
         )
     if any(mark in text for mark in MISFITS):
         return Verdict(
@@ -227,16 +236,11 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             "the locked transformers with the pinned revision of the model",
             f"{PLAY_AGAIN}: roles virtualenv and weights install that pair",
         )
-    if re.search(r"invalid load key|PytorchStreamReader|central directory|UnpicklingError|size mismatch", text):
-        found = (report.get("files") or {}).get("pytorch_model.bin") or {}
-        return Verdict(
-            where,
-            False,
-            f"pytorch_model.bin cannot be read ({last_line(text)}); {found.get('size')} bytes, it begins "
-            f"{found.get('head')}",
-            "the true file",
-            f"{PLAY_AGAIN}: role weights fetches it anew",
-        )
+    if is_no_data(report, "pytorch_model.bin") or re.search(
+        r"invalid load key|PytorchStreamReader|central directory|UnpicklingError|size mismatch|Unable to load weights",
+        text,
+    ):
+        return damaged(report, where, "pytorch_model.bin", "the true file", "role weights fetches it anew")
     if device == "cpu" and report and not report.get("gcc") and ("nonetype" in lower or "int4weight" in lower):
         return Verdict(
             where,
@@ -244,14 +248,6 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             "no gcc, which the model's code needs to build its CPU kernel",
             "gcc",
             "install it (sudo apt install gcc) and run the play again",
-        )
-    if "modulenotfounderror" in lower or "importerror" in lower or "no module named" in lower:
-        return Verdict(
-            where,
-            False,
-            f"a package of the virtualenv is missing or broken: {last_line(text)}",
-            "an import that works",
-            f"{PLAY_AGAIN}: role virtualenv mends the environment",
         )
     if "cannot find empty port" in lower:
         return Verdict(
@@ -269,7 +265,24 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             "a direct connection to this machine",
             "check the variables http_proxy and no_proxy (127.0.0.1 belongs in no_proxy); then run the play again",
         )
-    return Verdict(where, False, last_line(text), "no error", "read the log at the end of this message")
+    return Verdict(where, False, last_line(text), "no error", READ_LOG)
+
+
+def is_no_data(report: dict[str, Any], name: str) -> bool:
+    """Tell whether the model's file ``name`` is missing, a Git LFS pointer or a page, by what the worker saw of it."""
+    seen = (report.get("files") or {}).get(name) or {}
+    return bool(seen) and (seen.get("size") is None or str(seen.get("head"))[2:].startswith(("version https://", "<")))
+
+
+def damaged(report: dict[str, Any], where: str, name: str, expected: str, remedy: str) -> Verdict:
+    """Return the verdict on a file of the model, with its size and first bytes."""
+    seen = (report.get("files") or {}).get(name) or {}
+    found = (
+        f"{name} is missing ({seen.get('head')})"
+        if seen.get("size") is None
+        else f"{name} is damaged: {seen['size']} bytes, it begins {seen.get('head')}"
+    )
+    return Verdict(where, False, found, expected, f"{PLAY_AGAIN}: {remedy}")
 
 
 def last_line(text: str) -> str:
@@ -321,9 +334,7 @@ def diagnose_exit(status: int | None, tail: str, report: dict[str, Any], where: 
         False,
         f"the process was killed by signal {name}",
         "an end of its own",
-        remedies.get(signal.Signals(killed), "read the log at the end of this message")
-        if killed in set(signal.Signals)
-        else "read the log at the end of this message",
+        remedies.get(signal.Signals(killed), READ_LOG) if killed in set(signal.Signals) else READ_LOG,
     )
 
 
@@ -375,7 +386,9 @@ def judge_model(model: dict[str, Any], demands: Demands) -> list[Verdict]:
             f"{PLAY_AGAIN}: role weights verifies every file; if they are good, the GPU's memory or driver is not",
         )
     )
-    verdicts += judge_answer("answer", str(model.get("answer", "")), demands.expected)
+    if not verdicts[-1].ok:  # what else is wrong then follows from it
+        return [cleared(verdict) for verdict in verdicts]
+    verdicts += judge_answer("answer", str(model.get("answer", "")), demands.expected, READ_LOG)
     tokens, distinct = model.get("tokens", 0), model.get("distinct_tokens", 0)
     verdicts.append(
         Verdict(
@@ -401,9 +414,9 @@ def judge_model(model: dict[str, Any], demands: Demands) -> list[Verdict]:
     return [cleared(verdict) for verdict in verdicts]
 
 
-def judge_answer(name: str, answer: str, expected: str) -> list[Verdict]:
-    """Judge one answer: not empty, and with the expected text when one is demanded."""
-    verdict = Verdict(name, bool(answer.strip()), shorten(answer), "a text", "read the log at the end of this message")
+def judge_answer(name: str, answer: str, expected: str, remedy: str) -> list[Verdict]:
+    """Judge one answer: not empty (else ``remedy`` helps), and with the expected text when one is demanded."""
+    verdict = Verdict(name, bool(answer.strip()), shorten(answer), "a text", remedy)
     if not verdict.ok or not expected:
         return [verdict]
     return [
@@ -427,7 +440,12 @@ def judge_page(page: dict[str, Any], model: dict[str, Any], demands: Demands) ->
         demands: as for the first stage.
 
     """
-    verdicts = judge_answer("page answer", str(page.get("answer", "")), demands.expected)
+    dead = (
+        "the page is there, but its chat is dead: is web_demo.py the patched one? Run the play again, and read the log"
+    )
+    verdicts = judge_answer("page answer", str(page.get("answer", "")), demands.expected, dead)
+    if not str(page.get("answer", "")).strip():
+        return verdicts
     several = model.get("partials", 0) >= 2
     verdicts.append(
         Verdict(
@@ -445,7 +463,7 @@ def judge_page(page: dict[str, Any], model: dict[str, Any], demands: Demands) ->
             bool(second.strip()) and page.get("bot_messages") == 2,
             f"{page.get('bot_messages', 0)} bot messages, the last {shorten(second)}",
             "2, both with a text",
-            "read the log at the end of this message",
+            READ_LOG,
         )
     )
     verdicts.append(

@@ -183,6 +183,13 @@ def test_a_page_that_is_up_but_does_not_chat_is_no_proof(host, kind, texts):
     assert host.started() == [sys.executable, ""]
 
 
+def test_a_page_that_answers_200_and_nothing_is_no_proof(host):
+    """Seen with gradio 6 and a web_demo.py that lacks only ``.style``: the page is there, its chat is dead."""
+    host.page["answer"] = ""
+    result = host.run()
+    assert "page answer: found ''; expected a text. To do: the page is there, but its chat is dead" in result["msg"]
+
+
 def test_a_page_with_another_answer_is_no_proof(host):
     host.page["answer"] = "anything"
     assert "page answer: found 'anything'; expected ChatGLM2-6B in it" in host.run()["msg"]
