@@ -56,7 +56,7 @@ class Server:
             def do_GET(self):
                 outer.answer(self)
 
-            do_HEAD = do_GET
+            do_HEAD = do_GET  # noqa: N815 - the base class's name
 
             def log_message(self, *_arguments):
                 pass
@@ -94,7 +94,7 @@ class Server:
                 time.sleep(float(value))
             elif kind == "redirect":
                 self.send(handler, 302, b"", {"Location": value})
-            elif path.startswith("/api/models/"):
+            elif path == f"/api/models/{REPO}/revision/{COMMIT}":
                 self.info(handler)
             elif match := re.fullmatch(rf"/{REPO}/resolve/(\w+)/(.+)", path):
                 self.resolve(handler, record, match[2], fault)
@@ -104,13 +104,16 @@ class Server:
                 place = urllib.parse.parse_qs(query)["p"][0]
                 self.send(handler, 302, b"", {"Location": "/files" + urllib.parse.quote(place)})
             else:
-                self.body(handler, record, self.files.get(path.rpartition("/")[2]), fault)
+                self.body(handler, record, self.find(path), fault)
         except (BrokenPipeError, ConnectionResetError):
             pass
 
+    def find(self, path):
+        return next((data for name, data in self.files.items() if path.endswith("/" + name)), None)
+
     def send(self, handler, status, data, headers=None):
         handler.send_response(status)
-        for name, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
+        for name, value in {"Content-Length": str(len(data)), "Connection": "close", **(headers or {})}.items():
             handler.send_header(name, value)
         handler.end_headers()
         if handler.command != "HEAD":
@@ -172,7 +175,7 @@ class Server:
             data = bytearray(data)
             data[int(value)] ^= 1
         tag = f'"{tag or sha256(data)[:32]}"'
-        begin, status, headers = 0, 200, {"ETag": tag, "Accept-Ranges": "bytes"}
+        begin, status, headers = 0, 200, {"ETag": tag, "Accept-Ranges": "bytes", "Connection": "close"}
         wanted = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range") or "")
         if (
             wanted
@@ -186,7 +189,7 @@ class Server:
             shift = int(value) if kind == "shiftrange" else 0
             headers["Content-Range"] = f"bytes {begin + shift}-{len(data) - 1}/{len(data)}"
         rest = memoryview(bytes(data))[begin:]
-        if kind != "nolength" and kind != "chunked":
+        if kind not in ("nolength", "chunked"):
             headers["Content-Length"] = str(len(rest) + (int(value) if kind == "length" else 0))
         if kind == "chunked":
             headers["Transfer-Encoding"] = "chunked"

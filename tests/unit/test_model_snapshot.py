@@ -1,0 +1,626 @@
+"""The module model_snapshot against a stand-in hub, share and folders; huggingface_hub itself asks the hub."""
+
+import importlib.util
+import json
+import os
+import pickle
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import fault_server
+import model_snapshot
+import pytest
+from ansible.module_utils import basic
+from fault_server import COMMIT, REPO, SHARE, blob_id, sha256
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "hf_tokenthatmustnotleak"
+
+
+def checkpoint(code):
+    stream = BytesIO()
+    with zipfile.ZipFile(stream, "w") as made:
+        made.writestr(zipfile.ZipInfo("archive/data.pkl"), code)
+        made.writestr(zipfile.ZipInfo("archive/data/0"), random.Random(2).randbytes(2_000_000))
+    return stream.getvalue()
+
+
+class Evil:
+    def __reduce__(self):
+        return (os.system, ("touch /tmp/evil-pickle-was-loaded",))
+
+
+FILES = {
+    "config.json": b'{"model_type": "chatglm"}\n',
+    "modeling_chatglm.py": b"# remote code\n" * 100,
+    "pytorch_model.bin": checkpoint(b"ctorch\nHalfStorage\n."),
+    "sub/tokenizer.model": random.Random(3).randbytes(300_000),
+}
+LFS = {"pytorch_model.bin", "sub/tokenizer.model"}
+PINNED = [
+    {"path": path, "size": len(data)} | ({"sha256": sha256(data)} if path in LFS else {"git_blob_id": blob_id(data)})
+    for path, data in FILES.items()
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+class Exit(Exception):
+    pass
+
+
+class Site:
+    """A host's folders, a hub with its CDN on another port, and a way to run the module."""
+
+    def __init__(self, home):
+        self.home = home
+        self.dest = home / "models" / "tiny"
+        self.record = home / "state" / "weights.json"
+        self.cdn = fault_server.Server(files=dict(FILES))
+        self.hub = fault_server.Server(files=dict(FILES), lfs=LFS, cdn=self.cdn)
+        self.params = {
+            "dest": str(self.dest),
+            "repo": REPO,
+            "revision": COMMIT,
+            "record": str(self.record),
+            "sources": [{"type": "hub", "endpoint": self.hub.url}],
+            "python": sys.executable,
+            "timeout": 5,
+            "retries": 1,
+        }
+
+    def close(self):
+        self.hub.close()
+        self.cdn.close()
+
+    def arguments(self, check=False, **more):
+        return {**self.params, **more, "_ansible_check_mode": check, "_ansible_diff": True}
+
+    def run(self, monkeypatch_context, check=False, **more):
+        data = json.dumps({"ANSIBLE_MODULE_ARGS": self.arguments(check, **more)}).encode()
+        told = {}
+
+        def leave(failed):
+            def leaving(_module, **result):
+                told.update(result, failed=failed)
+                raise Exit
+
+            return leaving
+
+        with monkeypatch_context() as patch:
+            patch.setattr(basic, "_ANSIBLE_ARGS", data)
+            patch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+            patch.setattr(basic.AnsibleModule, "exit_json", leave(False))
+            patch.setattr(basic.AnsibleModule, "fail_json", leave(True))
+            with pytest.raises(Exit):
+                model_snapshot.main()
+        return told
+
+    def folder(self, name, **changes):
+        made = self.home / name
+        for path, data in {**FILES, **changes}.items():
+            if data is not None:
+                (made / path).parent.mkdir(parents=True, exist_ok=True)
+                (made / path).write_bytes(data)
+        return {"type": "folder", "path": str(made)}
+
+    def present(self):
+        return {str(path.relative_to(self.dest)): path.read_bytes() for path in self.dest.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def site(tmp_path):
+    made = Site(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def run(site, monkeypatch):
+    return lambda **more: site.run(monkeypatch.context, **more)
+
+
+needs_hub = pytest.mark.skipif(
+    importlib.util.find_spec("huggingface_hub") is None, reason="huggingface_hub is not installed beside pytest"
+)
+
+
+def actions(result):
+    return {file["path"]: file["action"] for file in result["files"]}
+
+
+def closed():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return {"type": "hub", "endpoint": f"http://127.0.0.1:{probe.getsockname()[1]}"}
+
+
+def agree(run, **more):
+    """Run in check mode and for real; both must tell the same, and check mode must change and ask nothing."""
+    checked = run(check=True, **more)
+    real = run(**more)
+    assert not real["failed"], real.get("msg")
+    assert (checked["changed"], checked["diff"]) == (real["changed"], real["diff"])
+    return checked, real
+
+
+@pytest.fixture
+def installed(site, run):
+    """Leave a verified folder behind, made without the hub so that the tests need no library."""
+    site.params["files"] = PINNED
+    assert not run(sources=[site.folder("origin")])["failed"]
+    site.hub.seen.clear()
+    return site
+
+
+# --- the hub ----------------------------------------------------------------------------------------------------------
+
+
+@needs_hub
+@pytest.mark.parametrize("files", [[], PINNED, [{"path": path} for path in FILES]], ids=["asked", "pinned", "names"])
+def test_first_fetch_then_nothing(site, run, files):
+    site.params["files"] = files
+    checked, real = agree(run)
+    assert actions(real) == dict.fromkeys(FILES, "fetched")
+    assert files == [] or actions(checked) == actions(real)
+    assert site.present() == FILES
+    assert real["bytes_fetched"] == sum(map(len, FILES.values()))
+    assert {file["source"] for file in real["files"]} == {f"hub {site.hub.url}"}
+    for check in (True, False):
+        again = run(check=check, sources=[closed()], python="/nonexistent")
+        assert (again["failed"], again["changed"], again["bytes_fetched"]) == (False, False, 0)
+        assert actions(again) == dict.fromkeys(FILES, "kept")
+        assert {file["reason"] for file in again["files"]} == {"unchanged since it was verified"}
+        assert again["digest"] == real["digest"] is not None
+        assert again["diff"]["before"] == ""
+
+
+@needs_hub
+def test_check_mode_on_a_bare_host_asks_nobody(site, run):
+    told = run(check=True, python="/nonexistent")
+    assert told["changed"]
+    assert told["diff"]["before"] == "the files of this revision: not verified\n"
+    assert not site.hub.seen
+    assert not list(site.home.iterdir())
+
+
+@needs_hub
+def test_token_reaches_the_hub_and_nobody_else(site, run):
+    site.hub.token = TOKEN
+    denied = run()
+    assert denied["failed"]
+    assert "HTTP 401" in denied["msg"]
+    assert "set chatglm_hub_token" in denied["msg"]
+    assert not run(token=TOKEN)["failed"]
+    assert site.cdn.seen
+    assert not [item for item in site.cdn.seen if TOKEN in str(item)]
+    assert TOKEN not in site.record.read_text()
+
+
+@needs_hub
+def test_token_is_not_shown_at_vvv_nor_in_a_process_list(site, tmp_path):
+    site.hub.token = TOKEN
+    site.hub.faults[f"/api/models/{REPO}/revision/{COMMIT}"] = ["hang:1.5"]
+    (tmp_path / "vars.json").write_text(json.dumps(site.params | {"token": TOKEN}))
+    (tmp_path / "play.yml").write_text(
+        json.dumps(
+            [
+                {
+                    "hosts": "localhost",
+                    "gather_facts": False,
+                    "tasks": [
+                        {"model_snapshot": "{{ lookup('file', '" + str(tmp_path / "vars.json") + "') | from_json }}"}
+                    ],
+                }
+            ]
+        )
+    )
+    for name in ("module_utils", "library"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    environment = os.environ | {
+        "ANSIBLE_LIBRARY": str(ROOT / "library"),
+        "ANSIBLE_MODULE_UTILS": str(ROOT / "module_utils"),
+    }
+    environment |= {"ANSIBLE_INJECT_FACT_VARS": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "-vvv"]
+    command += ["-e", f"ansible_python_interpreter={sys.executable}", str(tmp_path / "play.yml"), "--diff"]
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path)
+    seen = []
+    while child.poll() is None:
+        for folder in Path("/proc").glob("[0-9]*"):
+            for name in ("cmdline", "environ"):
+                try:
+                    seen.append(TOKEN.encode() in (folder / name).read_bytes())
+                except OSError:
+                    continue
+        time.sleep(0.2)
+    output = child.stdout.read().decode()
+    assert child.returncode == 0, output
+    assert "bytes_fetched" in output
+    assert TOKEN not in output
+    assert not any(seen)
+    assert site.present() == FILES
+
+
+@needs_hub
+@pytest.mark.parametrize("part", ["info", "both"])
+def test_another_commit_is_refused(site, run, part):
+    site.hub.commit = "f" * 40
+    told = run()
+    assert told["failed"]
+    assert f"it answers with commit {'f' * 40} instead of the pinned revision {COMMIT}" in told["msg"]
+    assert not site.dest.exists() or not site.present()
+
+
+@needs_hub
+def test_hub_that_contradicts_the_pin_is_not_believed(site, run):
+    site.hub.files["pytorch_model.bin"] = checkpoint(b"ctorch\nCharStorage\n.")
+    files = [{**item, "git_blob_id": None} for item in PINNED]
+    told = run(files=files)
+    assert told["failed"]
+    assert "pytorch_model.bin has sha256:" in told["msg"]
+    assert "is pinned" in told["msg"]
+    told = run(files=PINNED)
+    assert "it announces sha256" in told["msg"]
+    assert not (site.dest / "pytorch_model.bin").exists()
+
+
+@needs_hub
+def test_hub_trouble_is_told_and_the_next_source_tried(site, run):
+    site.hub.faults["*"] = ["status:503"] * 9
+    told = run(files=PINNED, sources=[*site.params["sources"], site.folder("d")])
+    assert not told["failed"]
+    assert {file["source"] for file in told["files"]} == {f"folder {site.home / 'd'}"}
+    assert len(site.hub.seen) == 3, "asked once, with three attempts, not for each file"
+
+
+@needs_hub
+def test_unknown_revision(site, run):
+    told = run(revision="9" * 40, repo="owner/other")
+    assert "HTTP 404" in told["msg"]
+
+
+def test_no_library_in_that_python(site, run):
+    told = run(python="/nonexistent/python")
+    assert "the virtualenv's Python /nonexistent/python cannot be run: No such file or directory" in told["msg"]
+    assert "role virtualenv" in told["msg"]
+
+
+# --- other sources ----------------------------------------------------------------------------------------------------
+
+
+def test_share_and_web_folder(site, run):
+    site.hub.files = {path.rpartition("/")[2]: data for path, data in FILES.items()}
+    share = {"type": "seafile", "url": site.hub.url, "share": SHARE, "folder": "/tiny"}
+    told = run(files=PINNED, sources=[share])
+    assert not told["failed"], told["msg"]
+    assert site.present() == FILES
+    assert site.hub.asked(f"/d/{SHARE}/files/?p=%2Ftiny%2Fconfig.json&dl=1")
+    shutil.rmtree(site.dest)
+    assert not run(files=PINNED, sources=[{"type": "url", "url": f"{site.hub.url}/any"}])["failed"]
+    assert site.present() == FILES
+
+
+def test_each_file_from_the_first_source_that_has_it(site, run):
+    first = site.folder("first", **{"config.json": None, "pytorch_model.bin": fault_server.POINTER})
+    second = site.folder("second", **{"modeling_chatglm.py": b"other"})
+    told = run(files=PINNED, sources=[closed(), first, second], python="/nonexistent")
+    assert not told["failed"]
+    names = {file["path"]: file["source"].rpartition("/")[2] for file in told["files"]}
+    assert names == {
+        "config.json": "second",
+        "modeling_chatglm.py": "first",
+        "pytorch_model.bin": "second",
+        "sub/tokenizer.model": "first",
+    }
+
+
+def test_every_reason_is_told_and_what_is_good_stays(site, run):
+    first = site.folder("first", **{"config.json": None, "pytorch_model.bin": fault_server.POINTER})
+    flipped = bytearray(FILES["pytorch_model.bin"])
+    flipped[500] ^= 1
+    second = site.folder("second", **{"config.json": fault_server.PAGE, "pytorch_model.bin": bytes(flipped)})
+    told = run(files=PINNED, sources=[first, second])
+    assert told["failed"]
+    message = told["msg"]
+    assert message.startswith(f"Found: 2 of 4 files of {REPO} could not be had: config.json (folder ")
+    assert (
+        f"first: there is no {site.home}/first/config.json; folder {site.home}/second: an HTML page of 550" in message
+    )
+    assert "first: a Git LFS pointer of 132 bytes came" in message or "a Git LFS pointer of" in message
+    assert "second: right size but wrong sha256: " in message
+    assert set(site.present()) == {"modeling_chatglm.py", "sub/tokenizer.model"}
+    healed = run(files=PINNED, sources=[site.folder("third")])
+    assert actions(healed) == {
+        "config.json": "fetched",
+        "modeling_chatglm.py": "kept",
+        "pytorch_model.bin": "fetched",
+        "sub/tokenizer.model": "kept",
+    }
+
+
+def test_unknown_digest_is_accepted_from_no_source(site, run):
+    files = [item if item["path"] != "config.json" else {"path": "config.json"} for item in PINNED]
+    told = run(files=files, sources=[site.folder("d"), closed()], python="/nonexistent")
+    assert told["failed"]
+    assert "its digest is not known, and no hub could be asked for it" in told["msg"]
+    assert "let the hub be reached once" in told["msg"]
+    assert "config.json" not in site.present()
+    assert len(site.present()) == 3, "the others are had"
+
+
+def test_present_file_of_unknown_digest_is_not_adopted(site, run):
+    site.dest.mkdir(parents=True)
+    (site.dest / "config.json").write_bytes(FILES["config.json"])
+    files = [{"path": "config.json"}]
+    checked = run(check=True, files=files, sources=[closed()])
+    assert checked["diff"]["before"] == "config.json: there, but its digest is not known: the hub will be asked\n"
+    told = run(files=files, sources=[site.folder("d")])
+    assert told["failed"]
+    assert "no hub could be asked" in told["msg"]
+    assert site.present() == {"config.json": FILES["config.json"]}
+
+
+def test_names_unknown_and_no_hub(site, run):
+    told = run(sources=[site.folder("d")])
+    assert "the list of files" in told["msg"]
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+
+def flip(path):
+    """Change one byte, and put back what a careless tool would: size and mtime."""
+    state = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    with open(path, "r+b") as stream:
+        stream.write(data)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+DAMAGES = {
+    "truncated": (lambda path: os.truncate(path, 100_000), "too short: 100000 of 300000 bytes"),
+    "appended": (lambda path: path.write_bytes(path.read_bytes() + b"x"), "too long: 300001 bytes, expected 300000"),
+    "pointer": (lambda path: path.write_bytes(fault_server.POINTER), "a Git LFS pointer of"),
+    "page": (lambda path: path.write_bytes(fault_server.PAGE), "an HTML page of 550 bytes came instead of the file"),
+    "flipped": (flip, "right size but wrong sha256: "),
+    "removed": (lambda path: path.unlink(), "missing"),
+    "dangling link": (lambda path: (path.unlink(), path.symlink_to("/nonexistent")), "missing"),
+    "empty": (lambda path: path.write_bytes(b""), "too short: 0 of 300000 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_named_and_only_it_is_fetched(installed, run, name):
+    damage, reason = DAMAGES[name]
+    before = {path: model_snapshot.stat_of(installed.dest / path) for path in FILES}
+    damage(installed.dest / "sub/tokenizer.model")
+    (installed.dest / "notes.txt").write_text("mine")
+    source = [{"type": "url", "url": installed.hub.url}]
+    checked, real = agree(run, sources=source)
+    expected = {path: "fetched" if path == "sub/tokenizer.model" else "kept" for path in FILES}
+    assert actions(real) == actions(checked) == expected
+    assert real["files"][3]["reason"].startswith(reason)
+    assert real["diff"]["before"].startswith(f"sub/tokenizer.model: {reason}")
+    assert real["bytes_fetched"] == 300_000
+    assert installed.present() == {**FILES, "notes.txt": b"mine"}
+    assert real["extra_files"] == checked["extra_files"] == ["notes.txt"]
+    for path in set(FILES) - {"sub/tokenizer.model"}:
+        assert model_snapshot.stat_of(installed.dest / path) == before[path]
+    assert not run(sources=[closed()])["changed"]
+
+
+def test_quick_trusts_what_deep_reads(installed, run, monkeypatch):
+    """Damage that leaves even ctime alone (a failing disk) is for the deep check."""
+    flip(installed.dest / "pytorch_model.bin")
+    record = json.loads(installed.record.read_text())
+    record["files"]["pytorch_model.bin"]["stat"] = model_snapshot.stat_of(installed.dest / "pytorch_model.bin")
+    installed.record.write_text(json.dumps(record))
+    assert not run(sources=[closed()])["changed"]
+    source = [{"type": "folder", "path": str(installed.home / "origin")}]
+    checked, real = agree(run, sources=source, verify="deep")
+    assert actions(real)["pytorch_model.bin"] == actions(checked)["pytorch_model.bin"] == "fetched"
+    assert {file["reason"] for file in real["files"]} >= {"verified again"}
+    assert installed.present() == FILES
+
+
+def test_touched_but_good_is_read_once(installed, run, monkeypatch):
+    for path in FILES:
+        os.utime(installed.dest / path)
+    again = run(sources=[closed()])
+    assert not again["changed"]
+    assert {file["reason"] for file in again["files"]} == {"verified again"}
+    third = run(sources=[closed()])
+    assert {file["reason"] for file in third["files"]} == {"unchanged since it was verified"}
+
+
+def test_lost_record_adopts_without_a_download(installed, run):
+    installed.record.unlink()
+    checked, real = agree(run, sources=[closed()])
+    assert actions(real) == actions(checked) == dict.fromkeys(FILES, "adopted")
+    assert real["bytes_fetched"] == 0
+    assert not run(sources=[closed()])["changed"]
+
+
+@needs_hub
+def test_lost_record_and_unpinned_asks_the_hub_only(site, run):
+    site.folder("models/tiny")
+    checked, real = agree(run)
+    assert actions(real) == dict.fromkeys(FILES, "adopted")
+    assert checked["changed"]
+    assert real["bytes_fetched"] == 0
+
+
+def test_record_of_another_folder_is_no_proof(installed, run):
+    other = installed.home / "copy"
+    shutil.copytree(installed.dest, other, copy_function=shutil.copy2)
+    flip(other / "config.json")
+    told = run(dest=str(other), sources=[{"type": "folder", "path": str(installed.home / "origin")}])
+    assert actions(told)["config.json"] == "fetched"
+
+
+def test_new_revision_keeps_what_is_the_same(installed, run):
+    new = {**FILES, "config.json": b"{}\n"}
+    files = [
+        {**item, "size": 3, "git_blob_id": blob_id(b"{}\n")} if item["path"] == "config.json" else item
+        for item in PINNED
+    ]
+    source = installed.folder("new", **new)
+    checked, real = agree(run, files=files, revision="2" * 40, sources=[source])
+    expected = {path: "fetched" if path == "config.json" else "kept" for path in FILES}
+    assert actions(real) == actions(checked) == expected
+    assert real["bytes_fetched"] == 3
+    assert not run(files=files, revision="2" * 40, sources=[closed()])["changed"]
+
+
+def test_damaged_file_stays_until_its_replacement_is_verified(installed, run):
+    os.truncate(installed.dest / "pytorch_model.bin", 10)
+    told = run(sources=[closed()], python="/nonexistent")
+    assert told["failed"]
+    assert (installed.dest / "pytorch_model.bin").stat().st_size == 10
+
+
+def test_a_folder_in_a_files_place(installed, run):
+    (installed.dest / "config.json").unlink()
+    (installed.dest / "config.json").mkdir()
+    told = run()
+    assert f"{installed.dest}/config.json is not a file" in told["msg"]
+
+
+def test_a_file_in_the_folders_place(site, run):
+    site.dest.parent.mkdir()
+    site.dest.write_text("x")
+    assert f"{site.dest} is not a folder" in run()["msg"]
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"revision": "main"}, "the revision 'main'"),
+        ({"repo": "../etc"}, "the repository '../etc'"),
+        ({"files": [{"path": "../../f", "size": 1}]}, "names a file '../../f'"),
+    ],
+)
+def test_wrong_parameters(site, run, more, text):
+    told = run(**more)
+    assert told["failed"]
+    assert text in told["msg"]
+
+
+# --- pickles ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["fetched", "adopted"])
+def test_evil_pickle_is_refused_though_its_digest_is_right(site, run, there):
+    evil = checkpoint(pickle.dumps(Evil()))
+    files = [{"path": "pytorch_model.bin", "size": len(evil), "sha256": sha256(evil)}]
+    source = site.folder("models/tiny" if there else "d", **{"pytorch_model.bin": evil})
+    told = run(files=files, sources=[source])
+    assert told["failed"]
+    assert "pytorch_model.bin would import posix.system when it is loaded" in told["msg"]
+    assert there or not (site.dest / "pytorch_model.bin").exists()
+    assert not Path("/tmp/evil-pickle-was-loaded").exists()
+    again = run(files=files, sources=[source])
+    assert again["failed"], "never trusted by a later run"
+
+
+def test_meant_names_can_be_allowed_without_a_second_download(site, run):
+    other = checkpoint(b"ctorch\nFloatStorage\n.")
+    files = [{"path": "pytorch_model.bin", "size": len(other), "sha256": sha256(other)}]
+    site.hub.files["pytorch_model.bin"] = other
+    source = [{"type": "url", "url": site.hub.url}]
+    assert "would import torch.FloatStorage" in run(files=files, sources=source)["msg"]
+    told = run(files=files, sources=source, pickle_globals=["torch.FloatStorage"])
+    assert not told["failed"]
+    assert told["bytes_fetched"] == 0
+    told = run(files=files, sources=source)
+    assert "would import torch.FloatStorage" in told["msg"], "the list is shorter again"
+
+
+# --- interruption and rivalry -----------------------------------------------------------------------------------------
+
+
+def test_lock_names_its_holder(site, run):
+    site.record.parent.mkdir(parents=True)
+    lock = site.record.with_suffix(".lock")
+    code = (
+        "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); "
+        "f.write('process 42, since 2026-01-01 10:00:00,'); f.flush(); print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(lock)], stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    told = run(files=PINNED, sources=[site.folder("d")])
+    holder.kill()
+    holder.wait()
+    assert f"process 42, since 2026-01-01 10:00:00, is fetching into {site.dest}" in told["msg"]
+    assert not run(files=PINNED, sources=[site.folder("d")])["failed"], "a dead process holds nothing"
+
+
+def test_too_small_disk_is_refused_before(site, run, monkeypatch):
+    class Full:
+        f_bavail, f_frsize = 10, 4096
+
+    monkeypatch.setattr(os, "statvfs", lambda _path: Full)
+    told = run(files=PINNED, sources=[site.folder("d")])
+    assert f"Found: 0.000041 GB free at {site.dest}, 0.002302 GB needed" in told["msg"]
+    assert "free space there" in told["msg"]
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("CHATGLM_TEST_SEEDS", "6"))))
+def test_killed_at_any_moment_the_next_run_converges(site, run, seed, tmp_path):
+    """SIGKILL after a random time of a slow first run or repair; nothing half-made is trusted, bytes are not lost."""
+    chance = random.Random(seed)
+    site.params["files"] = PINNED
+    source = [{"type": "url", "url": site.hub.url}]
+    if seed % 2:
+        assert not run(sources=[site.folder("origin")])["failed"]
+        os.truncate(site.dest / "pytorch_model.bin", 1000)
+        flip(site.dest / "modeling_chatglm.py")
+    arguments = tmp_path / "arguments.json"
+    arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": site.arguments(sources=source)}))
+    code = (
+        f"import sys; sys.path[:0] = [{str(ROOT / 'library')!r}]; import ansible.module_utils as m;"
+        f"m.__path__.append({str(ROOT / 'module_utils')!r}); from ansible.module_utils import basic;"
+        f"basic._ANSIBLE_ARGS = open({str(arguments)!r}, 'rb').read();"
+        "basic._ANSIBLE_PROFILE = 'legacy'; import model_snapshot; print('begins', flush=True); model_snapshot.main()"
+    )
+    for _ in range(3):
+        site.hub.faults = {f"/{path}": ["drip:0.0002"] for path in FILES}
+        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        assert child.stdout.readline() == b"begins\n"
+        time.sleep(chance.uniform(0, 0.7))
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        for path in site.present().keys() & FILES.keys() - {"pytorch_model.bin", "modeling_chatglm.py"}:
+            assert (site.dest / path).read_bytes() == FILES[path], "only whole files are visible"
+    parts = sum(path.stat().st_size for path in site.dest.rglob("*.part")) if site.dest.exists() else 0
+    site.hub.faults = {}
+    _, real = agree(run, sources=source)
+    assert site.present() == FILES
+    missing = sum(len(FILES[file["path"]]) for file in real["files"] if file["action"] == "fetched")
+    assert real["bytes_fetched"] <= missing - parts
+    again = run(sources=[closed()])
+    assert not again["changed"]
+    assert not again["failed"]
+
+
+def test_documentation_and_role_name_the_same_parameters():
+    role = (ROOT / "roles/weights/tasks/main.yml").read_text()
+    given = set(re.findall(r"^    (\w+): ", role, re.M)) & set(
+        re.findall(r"^  (\w+):$", model_snapshot.DOCUMENTATION, re.M)
+    )
+    assert given == set(re.findall(r"^    (\w+): ", role, re.M))
