@@ -124,6 +124,9 @@ from ansible.module_utils.chatglm.web_demo_patch import Record
 
 MARKER = "chatglm-checkout"  # in .git while this module changes the working tree
 LOCKS = ("index.lock", "HEAD.lock", "shallow.lock", "config.lock", "packed-refs.lock")
+# Variables that would make git look at another repository than the one asked for, as inside a git hook.
+ELSEWHERE = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX"}
+ELSEWHERE |= {"GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE"}
 STALE_LOCK = 600  # seconds: longer than any git command on a repository of this size
 
 
@@ -157,7 +160,7 @@ def _trust(ca_bundle: str) -> str:
             "a PEM file on the host",
             f"ls -l {ca_bundle}",
         ) from None
-    own = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile or ""
+    own = os.environ.get("GIT_SSL_CAINFO") or ssl.get_default_verify_paths().cafile or ""
     for candidate in (own, "/etc/ssl/certs/ca-certificates.crt"):
         if candidate and os.path.isfile(candidate):
             extra = Path(candidate).read_bytes() + b"\n" + extra
@@ -200,13 +203,13 @@ class Checkout:
 
         """
         where = at or self.dest
-        env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        env = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
         env.update(
             LC_ALL="C",
             GIT_TERMINAL_PROMPT="0",
             GIT_OPTIONAL_LOCKS="0",
             GIT_LITERAL_PATHSPECS="1",
-            GIT_SSH_COMMAND="ssh -o BatchMode=yes",
+            GIT_SSH_COMMAND=env.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
             GIT_CEILING_DIRECTORIES=str(where.parent),  # a repository further up is not ours
         )
         if network:
