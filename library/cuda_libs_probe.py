@@ -54,8 +54,8 @@ report:
   description: The libraries as lines to read.
   returned: always
   type: list
-unfit:
-  description: Why the cudart that loads cannot work with the driver that is there; empty when it can.
+refusal:
+  description: Why installing the packages cannot help, and what does; empty when all is well, or when it can.
   returned: always
   type: str
 packages_missing:
@@ -145,11 +145,12 @@ def main() -> None:
             entries = apt_sources.parse(read_sources())
             content = apt_sources.stanzas(entries, codename, component)
             there = apt_sources.enabled(entries, codename, component)
+    failure = cuda_lookup.refusal(answers, module.params["packages"], packages)
     module.exit_json(
         changed=False,
         libraries=answers,
         missing=missing,
-        unfit=cuda_lookup.unfit(answers),
+        refusal=str(failure) if failure else "",
         report=cuda_lookup.describe(answers),
         packages_missing=packages,
         sources_file={"path": apt_sources.TARGET, "content": content},

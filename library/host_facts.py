@@ -145,7 +145,9 @@ facts:
     systemd: {type: bool, description: Whether systemd was booted.}
     user: {type: str, description: Who runs this.}
     uid: {type: int, description: The user's number.}
-    pythons: {type: list, description: "Interpreters: path, version, minor, asked (by the user), in_use (by the virtualenv)."}
+    pythons:
+      type: list
+      description: "Interpreters: path, version, minor, asked (by the user), in_use (by the virtualenv)."
     git: {type: str, description: Path of git; empty for none.}
     gcc: {type: str, description: Path of gcc; empty for none.}
     clock: {type: dict, description: "now (UTC), sane: not before 2025."}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .failure import Failure
+
 REQUIRED = ("cudart", "cublasLt")
 """What the packages bring and cpm_kernels cannot do without. cuda is the driver's, nvrtc is not used by the model."""
 REPORTED = (*REQUIRED, "cuda", "nvrtc")
@@ -21,7 +23,7 @@ def parse_answers(out: str, status: int, err: str = "", names: tuple[str, ...] =
 
     """
     answers: dict[str, dict[str, Any]] = {}
-    started = ""
+    started, path = "", ""
     for line in out.splitlines():
         try:
             answer = json.loads(line)
@@ -29,14 +31,15 @@ def parse_answers(out: str, status: int, err: str = "", names: tuple[str, ...] =
             continue  # what a library printed on its own
         if isinstance(answer, dict) and answer.get("name") in names:
             if answer.get("started"):
-                started = answer["name"]
+                started, path = answer["name"], answer["path"]
             else:
                 answers[answer["name"]] = answer
     how = f"crashed with signal {-status}" if status < -1 else err.strip()[-200:] or f"exit status {status}"
     result = []
     for name in names:
         error = f"loading it {how}" if name == started else f"not tried, as loading {started} {how}"
-        empty = {"name": name, "path": "", "file": "", "version": "", "version_error": "", "error": error}
+        where = path if name == started else ""
+        empty = {"name": name, "path": where, "file": "", "version": "", "version_error": "", "error": error}
         result.append(answers.get(name, empty))
     return result
 
@@ -46,21 +49,58 @@ def missing(answers: list[dict[str, Any]]) -> list[str]:
     return [answer["name"] for answer in answers if answer["name"] in REQUIRED and answer["error"]]
 
 
-def unfit(answers: list[dict[str, Any]]) -> str:
-    """Return why cudart cannot work with the driver that is there, empty when it can, or when there is no driver.
+def refusal(answers: list[dict[str, Any]], packages: list[str], packages_missing: list[str]) -> Failure | None:
+    """Return why installing packages cannot help, None when all is well or when it can.
+
+    Args:
+        answers: what parse_answers returned.
+        packages: those that hold the required libraries on this distribution; empty if that is not known.
+        packages_missing: those of them that are not installed.
+
+    """
+    broken = [answer for answer in answers if answer["name"] in missing(answers)]
+    if not broken:
+        return _unfit(answers)
+    found = "; ".join(f"{answer['name']} cannot be loaded: {answer['error']}" for answer in broken)
+    in_front = [answer["path"] for answer in broken if answer["path"].startswith("/")]
+    if in_front:
+        return Failure(
+            found,
+            "a library that loads, as cpm_kernels tries no other",
+            f"move it away, it comes before the system's: sudo mv {in_front[0]} {in_front[0]}.broken",
+        )
+    if not packages:
+        return Failure(
+            f"{found}; the packages that hold it on this distribution are not known",
+            "libraries that load",
+            'install the CUDA runtime, then name its packages: -e \'{"cuda_libs_packages": ["NAME", "NAME"]}\'',
+        )
+    if not packages_missing:
+        names = " ".join(packages)
+        return Failure(
+            f"{found}, though {names} are installed",
+            "libraries that load",
+            f"sudo apt-get install --reinstall {names} && sudo ldconfig",
+        )
+    return None
+
+
+def _unfit(answers: list[dict[str, Any]]) -> Failure | None:
+    """Return why cudart cannot work with the driver that is there, None when it can, or when there is no driver.
 
     A runtime runs on drivers of its own major CUDA version and of later ones (NVIDIA's compatibility guide).
     """
     known = {answer["name"]: answer for answer in answers}
     cudart, cuda = known["cudart"], known["cuda"]
-    if cudart["error"] or cuda["error"] or not cuda["version"] or not cudart["version"]:
-        return ""
+    if cuda["error"] or not cuda["version"] or not cudart["version"]:
+        return None
     if int(cudart["version"].partition(".")[0]) <= int(cuda["version"].partition(".")[0]):
-        return ""
-    return (
-        f"Found: {cudart['file'] or cudart['path']} of CUDA {cudart['version']} with a driver that supports CUDA "
-        f"{cuda['version']}. Expected: a runtime no newer than the driver's major version. To do: update the NVIDIA "
-        "driver, or move that CUDA toolkit away ($CUDA_PATH and /usr/local/cuda come before the system's libraries)"
+        return None
+    return Failure(
+        f"{cudart['file'] or cudart['path']} of CUDA {cudart['version']}, with a driver that supports CUDA "
+        f"{cuda['version']}",
+        "a runtime of no newer major version than the driver's",
+        "update the NVIDIA driver, or move that toolkit away ($CUDA_PATH and /usr/local/cuda come before the system's)",
     )
 
 

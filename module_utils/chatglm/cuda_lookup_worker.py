@@ -45,14 +45,14 @@ def version(name: str, library: Any) -> tuple[str, str]:
     return f"{number.value // 1000}.{number.value % 1000 // 10}", ""
 
 
-def probe(name: str) -> dict[str, str]:
-    """Return what comes of loading ``name``; ``error`` is empty when it loads."""
-    found = {"name": name, "path": look_up(name), "file": "", "version": "", "version_error": "", "error": ""}
-    if not found["path"]:
+def probe(name: str, path: str) -> dict[str, str]:
+    """Return what comes of loading ``name`` from ``path``; ``error`` is empty when it loads."""
+    found = {"name": name, "path": path, "file": "", "version": "", "version_error": "", "error": ""}
+    if not path:
         found["error"] = f"lib{name} is not in $CUDA_PATH/lib64, /usr/local/cuda/lib64 or the loader's cache"
         return found
     try:
-        library = ctypes.CDLL(found["path"])
+        library = ctypes.CDLL(path)
     except OSError as error:
         found["error"] = str(error)
         return found
@@ -68,5 +68,6 @@ def probe(name: str) -> dict[str, str]:
 
 if __name__ == "__main__":
     for asked in sys.argv[1:]:
-        print(json.dumps({"name": asked, "started": True}), flush=True)
-        print(json.dumps(probe(asked)), flush=True)
+        where = look_up(asked)
+        print(json.dumps({"name": asked, "path": where, "started": True}), flush=True)
+        print(json.dumps(probe(asked, where)), flush=True)

@@ -62,7 +62,7 @@ def test_all_load(toolkit, run):
     answer = run(**OPTIONS)
     assert answer["missing"] == []
     assert answer["packages_missing"] == []
-    assert answer["unfit"] == ""
+    assert answer["refusal"] == ""
     assert [one["version"] for one in answer["libraries"]] == ["11.8", "11.11.3", "12.0", "11.8"]
     assert answer["libraries"][0]["path"] == str(folder / "libcudart.so")
     assert answer["libraries"][0]["file"] == str(folder / "libcudart.so")
@@ -79,20 +79,21 @@ def test_all_load(toolkit, run):
 )
 def test_broken(toolkit, run, changes, missing, error):
     """The first file found has to load: cpm_kernels has no second try, so neither has the probe."""
-    toolkit(**changes)
+    folder = toolkit(**changes)
     answer = run(**OPTIONS)
     assert answer["missing"] == missing
     told = {one["name"]: one for one in answer["libraries"]}
     for name in missing:
         assert error in told[name]["error"]
         assert answer["packages_missing"] == OPTIONS["packages"]
+        assert f"sudo mv {folder}/lib{name}.so" in answer["refusal"]
     if not missing:
         assert told["cudart"]["version_error"]
 
 
 def test_runtime_newer_than_driver(toolkit, run):
     toolkit(cudart="int cudaRuntimeGetVersion(int *v) { *v = 13000; return 0; }")
-    assert "of CUDA 13.0 with a driver that supports CUDA 12.0" in run(**OPTIONS)["unfit"]
+    assert "of CUDA 13.0, with a driver that supports CUDA 12.0" in run(**OPTIONS)["refusal"]
 
 
 def test_version_call_that_finds_no_driver(toolkit, run):

@@ -13,7 +13,8 @@ def answer(name, version="12.4", **changes):
 
 def lines(*answers):
     return "".join(
-        json.dumps({"name": one["name"], "started": True}) + "\n" + json.dumps(one) + "\n" for one in answers
+        json.dumps({"name": one["name"], "path": one["path"], "started": True}) + "\n" + json.dumps(one) + "\n"
+        for one in answers
     )
 
 
@@ -28,7 +29,7 @@ def test_all_load():
 
 
 def test_crash_names_the_library():
-    out = lines(ALL[0]) + json.dumps({"name": "cublasLt", "started": True}) + "\n"
+    out = lines(ALL[0]) + json.dumps({"name": "cublasLt", "path": "/x", "started": True}) + "\n"
     answers = cuda_lookup.parse_answers(out, -11)
     assert [one["error"] for one in answers] == [
         "",
@@ -36,6 +37,7 @@ def test_crash_names_the_library():
         "not tried, as loading cublasLt crashed with signal 11",
         "not tried, as loading cublasLt crashed with signal 11",
     ]
+    assert answers[1]["path"] == "/x"
     assert cuda_lookup.missing(answers) == ["cublasLt"]
     assert "does not load: loading it crashed" in cuda_lookup.describe(answers)[1]
 
@@ -45,7 +47,7 @@ def test_no_answer_at_all():
 
 
 @pytest.mark.parametrize(
-    ("runtime", "driver", "changes", "unfit"),
+    ("runtime", "driver", "changes", "refused"),
     [
         ("11.8", "12.0", {}, False),
         ("12.4", "12.0", {}, False),
@@ -56,9 +58,40 @@ def test_no_answer_at_all():
         ("13.0", "12.0", {"error": "no driver"}, False),
     ],
 )
-def test_unfit(runtime, driver, changes, unfit):
+def test_runtime_and_driver(runtime, driver, changes, refused):
     answers = [answer("cudart", runtime), answer("cublasLt"), answer("cuda", driver, **changes), answer("nvrtc")]
-    text = cuda_lookup.unfit(answers)
-    assert bool(text) is unfit
-    if unfit:
-        assert f"of CUDA {runtime} with a driver that supports CUDA {driver}" in text
+    failure = cuda_lookup.refusal(answers, PACKAGES, [])
+    assert bool(failure) is refused
+    if failure:
+        assert f"of CUDA {runtime}, with a driver that supports CUDA {driver}" in failure.found
+
+
+PACKAGES = ["libcudart11.0", "libcublaslt11"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "packages", "absent", "remedy"),
+    [
+        ({"path": "", "error": "not there"}, PACKAGES, PACKAGES, None),
+        (
+            {"path": "", "error": "not there"},
+            PACKAGES,
+            [],
+            "apt-get install --reinstall libcudart11.0 libcublaslt11 && ",
+        ),
+        ({"path": "", "error": "not there"}, [], [], "cuda_libs_packages"),
+        (
+            {"path": "/usr/local/cuda/lib64/libcudart.so", "error": "file too short"},
+            PACKAGES,
+            PACKAGES,
+            "sudo mv /usr/local/cuda/lib64/libcudart.so /usr/local/cuda/lib64/libcudart.so.broken",
+        ),
+    ],
+)
+def test_what_packages_cannot_mend(changes, packages, absent, remedy):
+    answers = [answer("cudart", **changes), *ALL[1:]]
+    failure = cuda_lookup.refusal(answers, packages, absent)
+    assert bool(failure) is bool(remedy)
+    if failure:
+        assert remedy in failure.remedy
+        assert f"cudart cannot be loaded: {changes['error']}" in failure.found

@@ -70,6 +70,41 @@ def test_this_machine(run, tmp_path, free_port):
     assert not (tmp_path / "chatglm").exists()
 
 
+def test_through_ansible(tmp_path):
+    """As a host runs it: packed by Ansible, from which the program that asks libcuda has to be read too."""
+    program = shutil.which("ansible", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [
+            program,
+            "localhost",
+            "-m",
+            "host_facts",
+            "-a",
+            f"home={tmp_path}/x device=cpu",
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+        ]
+        + ["-e", f"ansible_python_interpreter={sys.executable}"],
+        cwd=root,
+        env={
+            **os.environ,
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+            "ANSIBLE_LOCAL_TEMP": str(tmp_path),
+            "ANSIBLE_NOCOLOR": "1",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer = json.loads(done.stdout.partition("=>")[2])
+    assert answer["changed"] is False
+    libcuda = answer["facts"]["nvidia"]["libcuda"]
+    assert libcuda["path"] or "cannot open shared object file" in libcuda["error"]
+
+
 def test_plan_and_check_mode_agree(run, tmp_path, free_port):
     options = {"home": str(tmp_path), "device": "cpu", "port": free_port, "inject": FIT}
     answer, checked = run(**options), run(check=True, **options)
