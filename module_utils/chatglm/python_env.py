@@ -312,6 +312,12 @@ def read_record(site: str, folder: str) -> Record | None:
     return Record(sha256_bytes(data), tuple(entry for entry in entries if not entry[0].endswith(".pyc")))
 
 
+def content_digest(record: Record) -> str:
+    """Return a digest of what a distribution holds; how and from where it was installed does not count."""
+    own = ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json")
+    return digest_of(sorted(entry for entry in record.entries if os.path.basename(entry[0]) not in own))
+
+
 def damage(site: str, record: Record) -> str:
     """Read every file of a distribution and return what is wrong with the first bad one, or an empty text."""
     for path, expected in record.entries:
@@ -361,7 +367,7 @@ def read_stamp(path: str) -> dict[str, Any]:
     try:
         entries = stamp["distributions"].values()
         sound = stamp["format"] == STAMP_FORMAT and all(
-            isinstance(entry[key], str) for entry in entries for key in ("version", "pin", "record", "stat")
+            isinstance(entry[key], str) for entry in entries for key in ("version", "pin", "record", "content", "stat")
         )
         sound = sound and isinstance(stamp["pyvenv"], str) and isinstance(stamp["imports"], list)
     except (TypeError, KeyError, AttributeError):
@@ -488,6 +494,18 @@ def _look_deeper(
     observed.faults.update(find_damage(site, suspects))
 
 
+def unremovable(site: str, names: Iterable[str]) -> list[str]:
+    """Return the metadata folders whose RECORD does not describe them, so that no installer can remove them by it."""
+    installed = distributions(site)
+    found = []
+    for name in names:
+        for _, folder in installed.get(name, []):
+            record = read_record(site, folder)
+            if record is None or f"{folder}/RECORD" not in {path for path, _ in record.entries}:
+                found.append(f"{site}/{folder}")
+    return found
+
+
 def find_damage(site: str, suspects: list[tuple[str, Record]]) -> dict[str, str]:
     """Return name and first fault of the distributions whose files are not as their RECORD says."""
     # Hashing releases the interpreter's lock, so threads use all cores.
@@ -581,6 +599,7 @@ def make_stamp(path: str, wanted: Wanted, interpreter: Interpreter, pins: dict[s
             "version": version,
             "pin": digest_of(list(pin.hashes)),
             "record": record.digest,
+            "content": content_digest(record),
             "stat": stat_digest(site, (item for item, _ in record.entries)),
         }
     return {
@@ -598,5 +617,5 @@ def make_stamp(path: str, wanted: Wanted, interpreter: Interpreter, pins: dict[s
 
 def identity(stamp: dict[str, Any], version: str, extras: dict[str, str]) -> str:
     """Return the digest by which others recognise the environment: interpreter, contents, and what was added."""
-    contents = {name: [entry["version"], entry["record"]] for name, entry in stamp["distributions"].items()}
+    contents = {name: [entry["version"], entry["content"]] for name, entry in stamp["distributions"].items()}
     return digest_of({"python": version, "contents": contents, "extras": extras})

@@ -32,6 +32,8 @@ from .python_env import (
     make_stamp,
     planned,
     probe,
+    site_packages,
+    unremovable,
     verify_installed,
 )
 
@@ -511,6 +513,8 @@ class Workshop:
             invalidate(path, observed.stamp, acted)
         if plan.restore_cfg:
             write_atomic(f"{path}/pyvenv.cfg", observed.stamp["pyvenv"].encode())
+        for folder in unremovable(site_packages(path, interpreter.minor), acted):
+            _remove(folder)
         if plan.remove:
             names = [name for name, _ in plan.remove]
             self._run(["pip", "uninstall", "--python", f"{path}/bin/python", *names], f"removing {len(names)} packages")

@@ -1,0 +1,527 @@
+"""python_env by real runs of the module and of uv, on small wheels made here; no network, no registry."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from env_host import PYTHON, EnvHost, uv_binary, wheel
+
+pytestmark = pytest.mark.skipif(not uv_binary(), reason="uv is not installed")
+
+
+@pytest.fixture
+def host(tmp_path):
+    return EnvHost(tmp_path)
+
+
+@pytest.fixture
+def built(host):
+    assert host.run()["changed"]
+    return host
+
+
+def prepared(result):
+    return result["diff"].get("prepared", "") if result["diff"] else ""
+
+
+def stamp(host):
+    return json.loads((host.path / ".chatglm-env.json").read_text())
+
+
+def test_create_then_nothing(host):
+    first = host.good()
+    assert (first["action"], first["changed"]) == ("create", True)
+    assert prepared(first) == "+ alpha 1.0\n+ beta 2.1\n+ gamma 3.0\n"
+    assert first["python"] == str(host.path / "bin" / "python")
+    assert len(first["digest"]) == 64
+    assert host.version("beta") == "2.1"
+    second = host.good(uv="/nowhere/uv")
+    assert (second["action"], second["changed"], second["diff"]) == ("none", False, {})
+    assert (second["digest"], second["python_version"]) == (first["digest"], first["python_version"])
+    assert sorted(os.listdir(host.home)) == ["cache", "venv"]
+    assert not host.cache.exists()
+    # The cache is gone, so no file of the environment has a second name in it.
+    assert (host.site / "alpha" / "data.txt").stat().st_nlink == 1
+
+
+def test_check_mode_changes_nothing_on_a_bare_host(host):
+    result = host.run(check=True)
+    assert result["changed"]
+    assert result["digest"] == ""
+    assert not host.home.exists()
+
+
+def test_the_environment_can_be_moved_and_its_digest_is_the_same_elsewhere(built, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = EnvHost(tmp_path / "other")
+    assert other.run()["digest"] == built.run()["digest"]
+
+
+def test_a_kept_cache_shares_no_file_with_the_environment(host):
+    host.good(keep_cache=True)
+    assert host.cache.is_dir()
+    assert (host.site / "alpha" / "data.txt").stat().st_nlink == 1
+    assert host.good(keep_cache=True)["action"] == "none"
+
+
+def test_a_cache_that_was_there_before_is_not_removed(host):
+    host.cache.mkdir(parents=True)
+    (host.cache / "mine").touch()
+    host.good()
+    assert (host.cache / "mine").exists()
+    assert (host.site / "alpha" / "data.txt").stat().st_nlink == 1
+
+
+def test_an_edited_file_is_found_and_mended(built):
+    digest = built.run()["digest"]
+    (built.site / "gamma" / "data.txt").write_text("edited\n")
+    result = built.good()
+    assert result["action"] == "repair"
+    assert prepared(result) == "~ gamma 3.0 (reinstall: damaged file gamma/data.txt)\n"
+    assert (built.site / "gamma" / "data.txt").read_text() == "data\n" * 50
+    assert result["digest"] == digest
+    assert built.good()["action"] == "none"
+
+
+def test_an_edit_that_keeps_size_and_time_is_found_by_a_full_look(built):
+    target = built.site / "gamma" / "data.txt"
+    status = target.stat()
+    target.write_text("DATA\n" * 50)
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert built.good()["action"] == "none"
+    assert prepared(built.good(verify="full")) == "~ gamma 3.0 (reinstall: damaged file gamma/data.txt)\n"
+    assert built.good(verify="full")["action"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("harm", "line"),
+    [
+        (lambda site: (site / "alpha/data.txt").unlink(), "~ alpha 1.0 (reinstall: missing file alpha/data.txt)"),
+        (lambda site: shutil.rmtree(site / "alpha"), "~ alpha 1.0 (reinstall: missing file alpha/__init__.py)"),
+        (
+            lambda site: (site / "alpha-1.0.dist-info/RECORD").unlink(),
+            "~ alpha 1.0 (reinstall: its RECORD is missing or garbled)",
+        ),
+        (
+            lambda site: (site / "alpha-1.0.dist-info/RECORD").write_text("what?\n"),
+            "~ alpha 1.0 (reinstall: its RECORD is missing or garbled)",
+        ),
+        (
+            lambda site: (site / "alpha-1.0.dist-info/RECORD").write_text("alpha/__init__.py,,\n"),
+            "~ alpha 1.0 (reinstall: its RECORD changed)",
+        ),
+        (lambda site: shutil.rmtree(site / "alpha-1.0.dist-info"), "+ alpha 1.0"),
+        (
+            lambda site: (site / "alpha-1.0.dist-info").rename(site / "alpha-0.9.dist-info"),
+            "~ alpha 1.0 (reinstall: version 0.9)",
+        ),
+        (
+            lambda site: shutil.copytree(site / "alpha-1.0.dist-info", site / "alpha-0.9.dist-info"),
+            "~ alpha 1.0 (reinstall: installed twice: 0.9, 1.0)",
+        ),
+        (
+            lambda site: ((site / "alpha/data.txt").unlink(), (site / "alpha/data.txt").symlink_to("/etc/hostname")),
+            "~ alpha 1.0 (reinstall: damaged file alpha/data.txt)",
+        ),
+    ],
+    ids=["file", "package", "RECORD", "garbled RECORD", "short RECORD", "metadata", "version", "twice", "link"],
+)
+def test_damage_is_named_and_mended(built, harm, line):
+    digest = built.run()["digest"]
+    harm(built.site)
+    result = built.good()
+    assert prepared(result) == line + "\n"
+    assert (built.site / "alpha" / "data.txt").read_text() == "data\n" * 50
+    assert not (built.site / "alpha" / "data.txt").is_symlink()
+    again = built.good(verify="full")
+    assert (again["action"], again["digest"]) == ("none", digest)
+
+
+def test_a_version_that_was_changed_by_hand_is_put_right(built):
+    wheel(built.wheels, "alpha", "1.5")
+    by_hand(built, "install", "alpha==1.5")
+    assert built.version("alpha") == "1.5"
+    assert prepared(built.good()) == "~ alpha 1.0 (reinstall: version 1.5)\n"
+    assert built.version("alpha") == "1.0"
+    assert built.good()["action"] == "none"
+
+
+def by_hand(host, *command):
+    subprocess.run(
+        [uv_binary(), "pip", command[0], "--python", str(host.path / "bin/python"), "--no-index", "--no-cache"]
+        + (["--find-links", str(host.wheels)] if command[0] == "install" else [])
+        + list(command[1:]),
+        check=True,
+        capture_output=True,
+        env={**host.environ, "UV_NO_CONFIG": "1"},
+    )
+
+
+def test_what_the_user_added_stays_and_is_reported(built):
+    digest = built.run()["digest"]
+    wheel(built.wheels, "delta", "4.0", requires=["alpha>=9"])
+    by_hand(built, "install", "--no-deps", "delta==4.0")
+    result = built.good()
+    assert (result["action"], result["extras"]) == ("none", {"delta": "4.0"})
+    assert result["digest"] != digest
+    (built.site / "alpha" / "data.txt").unlink()
+    # delta does not fit the locks; that is its owner's affair and stops no repair.
+    assert built.good()["extras"] == {"delta": "4.0"}
+    assert built.version("delta") == "4.0"
+
+
+def test_new_locks_bring_and_remove(built):
+    built.pins["alpha"] = wheel(built.wheels, "alpha", "1.1")
+    built.pins["epsilon"] = wheel(built.wheels, "epsilon", "5.0")
+    del built.pins["gamma"]
+    result = built.good()
+    assert prepared(result) == (
+        "~ alpha 1.1 (reinstall: version 1.0)\n+ epsilon 5.0\n- gamma 3.0 (no longer in the locks)\n"
+    )
+    assert not (built.site / "gamma").exists()
+    assert built.good()["action"] == "none"
+
+
+def test_a_comment_in_the_locks_is_no_change_and_is_remembered(built):
+    built.pins["alpha"] = "# said differently\n" + built.pins["alpha"]
+    before = stamp(built)["locks"]
+    result = built.good()
+    assert (result["action"], result["refresh"]) == ("none", True)
+    assert stamp(built)["locks"] != before
+    assert built.run()["refresh"] is False
+
+
+def test_another_locked_digest_means_another_file(built):
+    built.pins["gamma"] = wheel(built.wheels, "gamma", "3.0", files={"gamma/__init__.py": "VERSION = '3.0'\n# new\n"})
+    assert prepared(built.good()) == "~ gamma 3.0 (reinstall: its locked digests changed)\n"
+    assert "new" in (built.site / "gamma" / "__init__.py").read_text()
+
+
+def test_touched_files_are_no_change(built):
+    for path in built.site.rglob("*"):
+        os.utime(path, (1, 1))
+    checked = built.run(check=True)
+    assert (checked["action"], checked["refresh"]) == ("none", True)
+    assert built.run()["changed"] is False
+    assert built.run()["refresh"] is False
+
+
+def test_files_shared_by_two_distributions_survive_the_removal_of_one(host):
+    shared = {"space/__init__.py": "VERSION = '0'\n"}
+    host.pins["one"] = wheel(host.wheels, "one", "1", files={**shared, "space/one.py": "\n"})
+    host.pins["two"] = wheel(host.wheels, "two", "1", files={**shared, "space/two.py": "\n"})
+    host.good()
+    del host.pins["one"]
+    assert prepared(host.good()) == "- one 1 (no longer in the locks)\n"
+    assert (host.site / "space" / "__init__.py").exists()
+    assert host.good()["action"] == "none"
+
+
+def test_without_its_stamp_all_is_read_and_then_trusted(built):
+    digest = built.run()["digest"]
+    (built.path / ".chatglm-env.json").unlink()
+    result = built.good()
+    assert prepared(result) == "? verify: no finished record of an installation\n"
+    assert result["digest"] == digest
+    assert built.good()["action"] == "none"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1, "distributions": {"alpha": {}}}', "\0\0"])
+def test_a_garbled_stamp_is_no_stamp(built, content):
+    (built.path / ".chatglm-env.json").write_text(content)
+    assert built.good()["action"] == "verify"
+    assert built.good()["action"] == "none"
+
+
+def test_a_new_import_is_tried(built):
+    result = built.good(imports=["alpha", "gamma"])
+    assert prepared(result) == "? verify: not yet imported: gamma\n"
+    assert built.good(imports=["gamma"])["action"] == "none"
+
+
+def test_an_edited_pyvenv_cfg_is_put_back(built):
+    cfg = built.path / "pyvenv.cfg"
+    text = cfg.read_text()
+    cfg.write_text(text.replace("site-packages = false", "site-packages = true"))
+    assert prepared(built.good()) == "~ pyvenv.cfg (was edited)\n"
+    assert cfg.read_text() == text
+
+
+def interpreter_gone(host):
+    (host.path / "bin" / "python").unlink()
+    (host.path / "bin" / "python").symlink_to("/nowhere/python3.11")
+
+
+def interpreter_broken(host):
+    (host.path / "bin" / "python").unlink()
+    (host.path / "bin" / "python").write_text("#!/bin/sh\nexit 3\n")
+    (host.path / "bin" / "python").chmod(0o755)
+
+
+def interpreter_silent(host):
+    (host.path / "bin" / "python").unlink()
+    (host.path / "bin" / "python").symlink_to("/bin/true")
+
+
+def cfg_gone(host):
+    (host.path / "pyvenv.cfg").unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (interpreter_gone, "its interpreter does not run"),
+        (interpreter_broken, "its interpreter does not run"),
+        (interpreter_silent, "its interpreter does not run"),
+        (cfg_gone, "its interpreter belongs to "),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_built_anew(built, harm, reason):
+    digest = built.run()["digest"]
+    wheel(built.wheels, "delta", "4.0")
+    by_hand(built, "install", "delta==4.0")
+    harm(built)
+    result = built.good()
+    assert result["action"] == "rebuild"
+    assert result["reason"].startswith(reason)
+    assert "- delta 4.0 (added by hand)\n" in prepared(result)
+    assert result["digest"] == digest
+    assert built.good()["action"] == "none"
+    assert sorted(os.listdir(built.home)) == ["cache", "venv"]
+
+
+def other_python():
+    """Return another Python of this machine that runs, or None."""
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    candidates = [shutil.which(f"python3.{minor}") for minor in range(10, 14)]
+    candidates += sorted(str(path) for path in Path.home().glob(".pyenv/versions/3.1[0-3]*/bin/python3"))
+    for candidate in candidates:
+        if candidate:
+            done = subprocess.run(
+                [candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True
+            )
+            if done.returncode == 0 and done.stdout.strip() != own:
+                return candidate
+    return None
+
+
+def test_another_planned_python_means_a_new_environment(built):
+    python = other_python()
+    if not python:
+        pytest.skip("this machine has only one Python")
+    result = built.good(python=python)
+    assert result["action"] == "rebuild"
+    assert "planned is 3." in result["reason"]
+    assert built.good(python=python)["action"] == "none"
+
+
+def test_half_made_and_left_over_folders_are_removed(built):
+    for name in ("venv.partial", "venv.old"):
+        (built.home / name / "lib").mkdir(parents=True)
+        (built.home / name / ".chatglm-env.json").write_text((built.path / ".chatglm-env.json").read_text())
+    built.cache.mkdir(parents=True)
+    (built.cache / ".made-by-python_env").touch()
+    result = built.good(uv=None)
+    assert result["action"] == "clean"
+    assert prepared(result) == "".join(
+        f"- {path} (left over from an interrupted run)\n"
+        for path in (built.home / "venv.partial", built.home / "venv.old", built.cache)
+    )
+    assert sorted(os.listdir(built.home)) == ["cache", "venv"]
+    assert built.good()["action"] == "none"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_killed_build_leaves_nothing_that_is_trusted(host, seed):
+    for number in range(30):
+        name = f"pkg{number}"
+        host.pins[name] = wheel(host.wheels, name, "1", files={f"{name}/f{item}.py": "#\n" * 200 for item in range(20)})
+    chance = random.Random(seed)
+    for _ in range(3):
+        child = host.start()
+        time.sleep(chance.uniform(0.2, 1.2))
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+    assert not writers(host)
+    result = host.good()
+    assert result["action"] in ("create", "none", "clean")
+    after = host.good(verify="full")
+    assert after["action"] == "none"
+    assert len([name for name in os.listdir(host.site) if name.endswith(".dist-info")]) == 33
+    assert sorted(os.listdir(host.home)) == ["cache", "venv"]
+
+
+def writers(host):
+    """Return the processes of an interrupted run that are still alive."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = path.read_bytes()
+            state = (path.parent / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if str(host.home).encode() in text and state != "Z":
+            found.append(text)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_killed_repair_leaves_nothing_that_is_trusted(host, seed):
+    for number in range(30):
+        name = f"pkg{number}"
+        host.pins[name] = wheel(host.wheels, name, "1", files={f"{name}/f{item}.py": "#\n" * 200 for item in range(20)})
+    host.run()
+    chance = random.Random(seed)
+    for _ in range(3):
+        for number in chance.sample(range(30), 20):
+            target = host.site / f"pkg{number}" / "f0.py"
+            if target.exists():  # an interrupted repair may have taken it away
+                target.write_text("damaged")
+        child = host.start()
+        time.sleep(chance.uniform(0.2, 1.2))
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+    host.good()
+    assert host.good(verify="full")["action"] == "none"
+    for number in range(30):
+        assert (host.site / f"pkg{number}" / "f0.py").read_text() == "#\n" * 200
+
+
+def failing(host, **options):
+    result = host.run(**options)
+    assert result.get("failed"), result
+    assert result["msg"].startswith("Found: ")
+    return result["msg"]
+
+
+def test_a_wheel_that_is_not_the_locked_one_is_refused(host):
+    wheel(host.wheels, "gamma", "3.0", files={"gamma/__init__.py": "evil = 1\n"})
+    message = failing(host)
+    assert "a package whose content differs from the lock" in message
+    assert "virtualenv_index_url" in message
+    assert not host.path.exists()
+    wheel(host.wheels, "gamma", "3.0")
+    assert host.good()["action"] == "create"
+
+
+def test_a_missing_package_is_named(host):
+    host.pins["omega"] = "omega==9.9 --hash=sha256:" + "0" * 64 + "\n"
+    message = failing(host)
+    assert "omega" in message
+    assert "a locked package that no source has" in message
+    assert "virtualenv_find_links" in message
+
+
+def test_a_missing_wheel_for_this_python_is_named(host):
+    host.pins["omega"] = wheel(host.wheels, "omega", "9.9", tag="cp39-cp39-manylinux_2_28_x86_64")
+    message = failing(host)
+    assert "no wheel of a locked package for this Python" in message
+    assert "virtualenv_python" in message
+
+
+def test_locks_that_do_not_fit_together_are_refused(host):
+    host.pins["zeta"] = wheel(host.wheels, "zeta", "1.0", requires=["alpha>=7"])
+    message = failing(host)
+    assert "locked packages that do not fit together (zeta)" in message
+    assert "relock" in message
+    assert not host.path.exists()
+
+
+def test_a_failing_import_is_told_and_not_recorded(host):
+    host.pins["bad"] = wheel(host.wheels, "bad", "1", files={"bad/__init__.py": "import not_there\n"})
+    message = failing(host, imports=["alpha", "bad"])
+    assert "import bad fails with ModuleNotFoundError: No module named 'not_there'" in message
+    assert not host.path.exists()
+
+
+def test_an_import_that_crashes_is_told(host):
+    host.pins["bad"] = wheel(
+        host.wheels, "bad", "1", files={"bad/__init__.py": "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"}
+    )
+    assert "ended with signal 11" in failing(host, imports=["bad"])
+
+
+@pytest.mark.parametrize(
+    ("options", "found", "remedy"),
+    [
+        ({"python": "/nowhere/python3.11"}, "no working Python at /nowhere/python3.11", "virtualenv_python"),
+        ({"python": "/bin/true"}, "no working Python at /bin/true", "virtualenv_python"),
+        ({"pythons": ["2.7"]}, f"{PYTHON} is Python 3.", "virtualenv_python"),
+        ({"machines": ["vax"]}, "processor", "another host"),
+        ({"requirements": ["alpha>=1\n"]}, 'line "alpha>=1" in a lock file', "relock"),
+        ({"uv": "/nowhere/uv"}, "/nowhere/uv cannot be run", "virtualenv_uv"),
+        ({"uv": ""}, "no uv binary named", "virtualenv_uv"),
+        ({"ca_bundle": "/nowhere/ca.pem"}, "CA bundle /nowhere/ca.pem (No such file", "chatglm_ca_bundle"),
+        ({"path": "relative"}, "path=relative", "correct path"),
+    ],
+)
+def test_wrong_input_is_told_in_one_message(host, options, found, remedy):
+    message = failing(host, **options)
+    assert found in message
+    assert remedy in message
+    assert not host.path.exists()
+
+
+def test_a_uv_for_another_processor_is_told(host):
+    uv = host.root / "uv"
+    uv.write_bytes(b"\x7fELF\x02\x01\x01" + b"\0" * 100)
+    uv.chmod(0o755)
+    assert "virtualenv_uv" in failing(host, uv=str(uv))
+
+
+def test_a_folder_that_is_no_environment_is_left_alone(host):
+    host.path.mkdir(parents=True)
+    (host.path / "thesis.txt").write_text("years of work")
+    assert "holds files but no virtualenv (thesis.txt" in failing(host)
+    assert (host.path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_second_run_at_the_same_time_is_refused(host):
+    import fcntl
+
+    host.home.mkdir()
+    handle = os.open(host.home, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    assert "another run at work" in failing(host)
+    os.close(handle)
+    assert host.good()["action"] == "create"
+
+
+def test_an_unreachable_index_is_told_without_its_password(host):
+    host.environ.pop("PIP_NO_INDEX")
+    host.environ.pop("PIP_FIND_LINKS")
+    host.environ["UV_HTTP_RETRIES"] = "0"
+    result = host.run(index_url="http://me:topsecret@127.0.0.1:9/simple")
+    assert result["failed"]
+    assert "a package source that cannot be reached" in result["msg"]
+    assert "virtualenv_index_url" in result["msg"]
+    assert "topsecret" not in json.dumps(result)
+
+
+def test_pip_configuration_of_the_host_is_honoured(host):
+    host.environ.pop("PIP_FIND_LINKS")
+    (host.user_home / ".config" / "pip").mkdir(parents=True)
+    (host.user_home / ".config" / "pip" / "pip.conf").write_text(f"[install]\nfind-links = {host.wheels}\n")
+    assert host.good()["action"] == "create"
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("mount"), reason="needs a small file system")
+def test_a_full_disk_is_told_and_leaves_nothing_trusted(host, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(small)], capture_output=True).returncode:
+        pytest.skip("may not mount a small file system here")
+    try:
+        host.pins["large"] = wheel(host.wheels, "large", "1", files={"large/data": "x" * 600_000})
+        message = failing(host, path=str(small / "venv"), cache_dir=str(small / "uv"))
+        assert "full disk" in message or "room on the disk" in message
+        assert not (small / "venv").exists()
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
