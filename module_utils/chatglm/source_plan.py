@@ -30,7 +30,7 @@ REFUSES_ID = re.compile(
 )
 UNREACHABLE = re.compile(
     r"could not resolve|(failed to|couldn't) connect|connection (refused|reset|timed)|timed out|network is unreachable|"
-    r"no route to host|too slow|remote end hung up|early EOF|error: 50[234]",
+    r"no route to host|too slow|recv error|SSL_(read|ERROR_SYSCALL)|remote end hung up|early EOF|error: 50[234]",
     re.IGNORECASE,
 )
 
@@ -203,7 +203,7 @@ def explain(text: str, url: str, version: str, what: str) -> Failure:
         return Failure(
             place, "room on the disk under chatglm_home", "free some (df -h shows it), and run the play again"
         )
-    if re.search(r"certificate|\bSSL\b|gnutls|TLS (connection|handshake|alert)", text):
+    if re.search(r"certificate|handshake|SSL routines|TLS alert", text):
         return Failure(
             place,
             "a certificate that this host trusts",

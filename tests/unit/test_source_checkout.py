@@ -4,6 +4,7 @@ import base64
 import http.server
 import os
 import shutil
+import ssl
 import subprocess
 import threading
 from pathlib import Path
@@ -441,6 +442,11 @@ def test_time_limit(params, tmp_path):
         ("fatal: write error: No space left on device", "room on the disk"),
         ("fatal: repository 'https://h/x/' not found", "a git repository at that address"),
         ("fatal: remote error: upload-pack: not our ref 1111", "a commit of that repository"),
+        (
+            "fatal: unable to access 'https://h/': GnuTLS recv error (-110): The TLS connection was non-properly "
+            "terminated.",
+            "the host of the repository to answer",
+        ),
         ("fatal: the remote end hung up unexpectedly", "the host of the repository to answer"),
         ("fatal: something new", "commit "),
     ],
@@ -457,19 +463,16 @@ def test_errors_are_named(text, expected):
 class _Backend(http.server.BaseHTTPRequestHandler):
     """A small CGI host for git http-backend; ``server.token`` asks for a password, ``server.dumb`` for plain files."""
 
+    protocol_version = "HTTP/1.1"
+
     def answer(self):
         if self.server.dumb:
             path = Path(self.server.root + self.path.partition("?")[0])
-            self.send_response(200 if path.is_file() else 404)
-            self.end_headers()
-            if path.is_file():
-                self.wfile.write(path.read_bytes())
+            self.reply(200 if path.is_file() else 404, [], path.read_bytes() if path.is_file() else b"")
             return
         token = base64.b64encode(b"u:p").decode()
         if self.server.token and self.headers.get("Authorization") != f"Basic {token}":
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", "Basic")
-            self.end_headers()
+            self.reply(401, [("WWW-Authenticate", "Basic")], b"")
             return
         path, _, query = self.path.partition("?")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -490,12 +493,16 @@ class _Backend(http.server.BaseHTTPRequestHandler):
         header, _, rest = done.stdout.partition(b"\r\n\r\n")
         fields = [line.split(": ", 1) for line in header.decode().split("\r\n")]
         status = next((value for name, value in fields if name == "Status"), "200")
-        self.send_response(int(status[:3]))
+        self.reply(int(status[:3]), [field for field in fields if field[0] != "Status"], rest)
+
+    def reply(self, status, fields, body):
+        self.send_response(status)
         for name, value in fields:
-            if name != "Status":
-                self.send_header(name, value)
+            self.send_header(name, value)
+        if "Content-Length" not in dict(fields):
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(rest)
+        self.wfile.write(body)
 
     do_GET = do_POST = answer  # noqa: N815
 
@@ -538,6 +545,22 @@ def test_server_that_asks_for_a_password_is_an_error_and_no_prompt(params, serve
     served.token = True
     params["url"] = f"http://127.0.0.1:{served.server_address[1]}/demo.git"
     assert failing(params).expected == "a repository that can be read without a password"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_certificate_of_ones_own(params, served, tmp_path):
+    key, pem = tmp_path / "key.pem", tmp_path / "ca.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(pem)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, key)
+    served.socket = context.wrap_socket(served.socket, server_side=True)
+    params["url"] = f"https://127.0.0.1:{served.server_address[1]}/demo.git"
+    failure = failing(params)
+    assert failure.expected == "a certificate that this host trusts"
+    assert "chatglm_ca_bundle" in failure.remedy
+    assert run({**params, "ca_bundle": str(pem)})["plan"] == "clone"
 
 
 # -- parsing, and one real run
