@@ -6,9 +6,13 @@ event stream, shortened).
 
 import json
 import os
+import runpy
 import subprocess
 import sys
+import traceback
 from pathlib import Path
+
+from ansible.module_utils import basic
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -201,10 +205,27 @@ class Host:
         return child
 
     def run(self, **options: object) -> dict:
-        child = self.start(**options)
-        out, err = child.communicate(timeout=60)
-        assert b"Traceback" not in err, err.decode()
-        return json.loads(out)
+        """Run the module in a fork of this process: Ansible's imports take longer than all the rest."""
+        given = self.arguments(**options)
+        said = self.folder / "said"
+        child = os.fork()
+        if not child:
+            with said.open("wb") as stream:
+                os.dup2(stream.fileno(), 1)
+                os.dup2(stream.fileno(), 2)
+            sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+            sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+            basic._ANSIBLE_ARGS, basic._ANSIBLE_PROFILE = given, "legacy"
+            try:
+                runpy.run_path(str(ROOT / "library" / "int4_smoke_test.py"), run_name="__main__")
+            except SystemExit:
+                sys.stdout.flush()
+            except BaseException:
+                traceback.print_exc()
+                sys.stderr.flush()
+            os._exit(0)
+        os.waitpid(child, 0)
+        return json.loads(said.read_text())
 
     def started(self) -> list:
         """What was started: the worker (its Python), the page (an empty text)."""
