@@ -74,20 +74,9 @@ def test_through_ansible(tmp_path):
     """As a host runs it: packed by Ansible, from which the program that asks libcuda has to be read too."""
     program = shutil.which("ansible", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     root = Path(__file__).parents[2]
+    options = ["-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"]
     done = subprocess.run(
-        [
-            program,
-            "localhost",
-            "-m",
-            "host_facts",
-            "-a",
-            f"home={tmp_path}/x device=cpu",
-            "-i",
-            "localhost,",
-            "-c",
-            "local",
-        ]
-        + ["-e", f"ansible_python_interpreter={sys.executable}"],
+        [program, "localhost", "-m", "host_facts", "-a", f"home={tmp_path}/x device=cpu", *options],
         cwd=root,
         env={
             **os.environ,
