@@ -241,6 +241,10 @@ def state_dict() -> dict[str, tuple[tuple[int, ...], bytes]]:
                 widen.put(neuron, const(6), 8 * inner / (6 * 96))
                 widen.put(FFN + neuron, const(factor), 4 * inner / (factor * 96))
                 write_code(narrow, neuron, chains[pair % 3][9 + pair], sign)
+        if layer == LAYERS - 1:  # more ballast, for the scales of the last matrix
+            widen.put(FFN - 9, const(6), 8 * inner / (6 * 96))
+            widen.put(2 * FFN - 9, const(5), 6 * inner / (5 * 96))
+            write_code(narrow, FFN - 9, "ballast", -1)  # -16
         for i in range(CODES):
             narrow.scales[CODE + i] = weight / size[i]
         prefix = f"transformer.encoder.layers.{layer}."
@@ -270,8 +274,8 @@ def state_dict() -> dict[str, tuple[tuple[int, ...], bytes]]:
         embedding.append(_half(row))
         # Only pieces of answers can win; with no clear state the end of the text does.
         said = token == ids[EOS] or (piece in index and piece != BEGIN)
-        read = [0.4 * sign for sign in codes[piece]] if said else [0.0] * CODES
-        constant = 0.9 if token == ids[EOS] else 0.0 if said else -0.25
+        read = [float(sign) for sign in codes[piece]] if said else [0.0] * CODES
+        constant = 2.25 if token == ids[EOS] else 0.0 if said else -0.25
         output.append(_half(read + [0.0] * CODES + [constant] * len(CONST) + [0.0] * 16))
     inverse = [float(Decimal(10) ** (Decimal(-i) / 5)) for i in range(CHANNELS // 4)]  # 10000 ** -(2i / 40)
     return {

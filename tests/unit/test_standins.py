@@ -27,7 +27,7 @@ LFS = "pytorch_model.bin"
 PLAIN = "config.json"
 # sha256 of what no checkout can change; the remote code's digests are in the revision id.
 DIGESTS = {
-    "pytorch_model.bin": "0d74f5c23e142443102c556fde19a913a93293775928d0b4d417188a0320f795",
+    "pytorch_model.bin": "ae39d0c47e191acab68527e7e0b9945f35c44b9fd0bb4bb5612b089a96aa5dca",
     "tokenizer.model": "57aac6ff7c468731f098b303092f9c827084b34a61b306de91e1c2d215a022a3",
     "config.json": "dc2d573195820befc6e031a77346db68c1dd56a208468be13ab848398a82f3f3",
 }
