@@ -1,19 +1,15 @@
-"""A web server on loopback that misbehaves on demand: files, a model hub's interface and a Seafile share's."""
+"""A web server on loopback that misbehaves on the wire; tests/standins/serve.py plays the hub and the share."""
 
 from __future__ import annotations
 
 import hashlib
 import http.server
-import json
 import re
 import threading
 import time
 import urllib.parse
 from dataclasses import dataclass, field
 
-REPO = "owner/tiny-int4"
-COMMIT = "1234567890abcdef1234567890abcdef12345678"
-SHARE = "0123456789abcdef0123"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 1018370\n"
 PAGE = b"<!DOCTYPE html><html><title>Blocked</title>" + b"x" * 500 + b"</html>"
 
@@ -39,12 +35,8 @@ class Server:
     """``faults`` holds, per path, what the next answers do wrong; when used up, the answers are right."""
 
     files: dict = field(default_factory=dict)
-    lfs: set = field(default_factory=set)
     faults: dict = field(default_factory=dict)
     seen: list = field(default_factory=list)
-    token: str = ""
-    commit: str = COMMIT
-    cdn: Server | None = None
     port: int = 0
 
     def __post_init__(self):
@@ -74,16 +66,12 @@ class Server:
         self.httpd.shutdown()
         self.httpd.server_close()
 
-    def asked(self, path):
-        return [item for item in self.seen if item.path.startswith(path)]
-
     def answer(self, handler):
         handler.close_connection = True
-        path, _, query = handler.path.partition("?")
-        path = urllib.parse.unquote(path)
+        path = urllib.parse.urlsplit(handler.path).path
         record = Seen(handler.path, dict(handler.headers), handler.command)
         self.seen.append(record)
-        rules = self.faults.get(path) or self.faults.get("*") or []
+        rules = self.faults.get(path) or []
         fault = rules.pop(0) if rules else ""
         kind, _, value = fault.partition(":")
         try:
@@ -94,15 +82,6 @@ class Server:
                 time.sleep(float(value))
             elif kind == "redirect":
                 self.send(handler, 302, b"", {"Location": value})
-            elif path == f"/api/models/{REPO}/revision/{COMMIT}":
-                self.info(handler)
-            elif match := re.fullmatch(rf"/{REPO}/resolve/(\w+)/(.+)", path):
-                self.resolve(handler, record, match[2], fault)
-            elif path.startswith("/api/v2.1/share-links/"):
-                self.listing(handler, urllib.parse.parse_qs(query)["path"][0])
-            elif path == f"/d/{SHARE}/files/":
-                place = urllib.parse.parse_qs(query)["p"][0]
-                self.send(handler, 302, b"", {"Location": "/files" + urllib.parse.quote(place)})
             else:
                 self.body(handler, record, self.find(path), fault)
         except (BrokenPipeError, ConnectionResetError):
@@ -119,52 +98,7 @@ class Server:
         if handler.command != "HEAD":
             handler.wfile.write(data)
 
-    def allowed(self, handler):
-        if not self.token or handler.headers.get("Authorization") == f"Bearer {self.token}":
-            return True
-        self.send(handler, 401, b"", {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to model is restricted."})
-        return False
-
-    def info(self, handler):
-        if not self.allowed(handler):
-            return
-        siblings = []
-        for name, data in self.files.items():
-            item = {"rfilename": name, "size": len(data), "blobId": blob_id(data)}
-            if name in self.lfs:
-                item["lfs"] = {"sha256": sha256(data), "size": len(data), "pointerSize": 132}
-            siblings.append(item)
-        data = {"_id": "1", "id": REPO, "modelId": REPO, "sha": self.commit, "siblings": siblings, "tags": []}
-        data |= {"private": False, "downloads": 0, "likes": 0}
-        self.send(handler, 200, json.dumps(data).encode(), {"Content-Type": "application/json"})
-
-    def resolve(self, handler, record, name, fault):
-        if not self.allowed(handler):
-            return
-        data = self.files.get(name)
-        if data is None:
-            self.send(handler, 404, b"", {"X-Error-Code": "EntryNotFound"})
-            return
-        common = {"X-Repo-Commit": self.commit}
-        if name in self.lfs:
-            cdn = self.cdn or self
-            headers = {"Location": f"{cdn.url}/cdn/{name}?Signature=secret-signature", "X-Linked-Size": str(len(data))}
-            self.send(handler, 302, b"", common | headers | {"X-Linked-ETag": f'"{sha256(data)}"'})
-        elif handler.command == "HEAD":
-            headers = common | {"ETag": f'"{blob_id(data)}"', "Content-Length": str(len(data))}
-            self.send(handler, 200, data, headers)
-        else:
-            self.body(handler, record, data, fault, blob_id(data))
-
-    def listing(self, handler, folder):
-        files = [
-            {"is_dir": False, "file_path": f"{folder}/{name}", "file_name": name, "size": len(data)}
-            for name, data in self.files.items()
-        ]
-        folders = [{"is_dir": True, "folder_path": f"{folder}/x/", "folder_name": "x", "size": 0}]
-        self.send(handler, 200, json.dumps({"dirent_list": folders + files}).encode())
-
-    def body(self, handler, record, data, fault, tag=""):
+    def body(self, handler, record, data, fault):
         kind, _, value = fault.partition(":")
         if data is None:
             self.send(handler, 404, b"not found")
@@ -174,7 +108,7 @@ class Server:
         if kind == "flip":
             data = bytearray(data)
             data[int(value)] ^= 1
-        tag = f'"{tag or sha256(data)[:32]}"'
+        tag = f'"{sha256(data)[:32]}"'
         begin, status, headers = 0, 200, {"ETag": tag, "Accept-Ranges": "bytes", "Connection": "close"}
         wanted = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range") or "")
         if (
