@@ -1,0 +1,45 @@
+"""README.md and README.zh-CN.md say what the code says, and the same."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+READMES = ("README.md", "README.zh-CN.md")
+OPTIONS = yaml.safe_load((ROOT / "roles/chatglm/meta/argument_specs.yml").read_text())["argument_specs"]["main"][
+    "options"
+]
+PROSE_DEFAULTS = {"chatglm_hub_token", "chatglm_model_sources", "chatglm_ca_bundle"}  # said in words, not as a value
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_settings_table_is_the_argument_spec(name):
+    rows = re.findall(r"^\| `(chatglm_\w+)` \| (.+?) \|", read(name), re.M)
+    assert [setting for setting, _ in rows] == list(OPTIONS)
+    for setting, default in rows:
+        if setting not in PROSE_DEFAULTS:
+            assert default == f"`{OPTIONS[setting]['default']}`"
+
+
+def test_both_readmes_show_the_same_commands_and_parts():
+    blocks = [re.findall(r"^```.*?^```", read(name), re.M | re.S) for name in READMES]
+    assert blocks[0] == blocks[1]
+    assert len(blocks[0]) >= 5
+    shape = [[line.split()[0] for line in read(name).splitlines() if line.startswith("#")] for name in READMES]
+    assert shape[0] == shape[1]
+    rows = [sum(line.startswith("|") for line in read(name).splitlines()) for name in READMES]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_what_a_readme_names_exists(name):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", read(name)):
+        assert (ROOT / target).exists(), target
+    for playbook in re.findall(r"ansible-playbook (\S+) -i (\S+)", read(name)):
+        assert all((ROOT / path).exists() for path in playbook), playbook
