@@ -73,7 +73,7 @@ def show(*command: object, **options) -> None:
     words = [str(word) for word in command]
     env = options.pop("env", dict(os.environ))
     if not sys.stdout.isatty():  # some of the tools colour a file as well
-        env.update(NO_COLOR="1", ANSIBLE_NOCOLOR="1", TERM="dumb")
+        env.update(NO_COLOR="1", ANSIBLE_NOCOLOR="1", TERM="dumb", COLUMNS="160")
     print(f"\n$ {' '.join(words)}", flush=True)
     status = subprocess.run(words, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, **options).returncode
     if status:
