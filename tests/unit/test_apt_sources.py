@@ -17,8 +17,8 @@ def test_bookworm_list():
     text = apt_sources.stanzas(entries("bookworm.list", MAIN), "bookworm", "non-free")
     assert text == (
         "# Enables non-free for the CUDA runtime libraries of ChatGLM2-6B-int4 (role cuda_libs).\n"
-        "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm\nComponents: non-free\n\n"
-        "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm-updates\nComponents: non-free\n\n"
+        "Types: deb\nURIs: http://mirror.example.org/debian\nSuites: bookworm\nComponents: non-free\n\n"
+        "Types: deb\nURIs: http://mirror.example.org/debian\nSuites: bookworm-updates\nComponents: non-free\n\n"
         "Types: deb\nURIs: http://security.debian.org/debian-security\nSuites: bookworm-security\n"
         "Components: non-free\n"
     )
@@ -60,8 +60,8 @@ def test_jammy_list():
 @pytest.mark.parametrize(
     ("files", "enabled"),
     [
-        ({MAIN: "deb http://deb.debian.org/debian bookworm main contrib non-free\n"}, True),
-        ({MAIN: "deb http://deb.debian.org/debian bookworm main non-free-firmware\n"}, False),
+        ({MAIN: "deb http://mirror.example.org/debian bookworm main contrib non-free\n"}, True),
+        ({MAIN: "deb http://mirror.example.org/debian bookworm main non-free-firmware\n"}, False),
         ({MAIN: "deb http://d/debian bookworm main\ndeb http://d/debian/ bookworm non-free\n"}, True),
         ({MAIN: "deb http://d/debian bookworm main\n# deb http://d/debian bookworm non-free\n"}, False),
         ({MAIN: "deb http://d/debian bookworm main\ndeb http://other/debian bookworm non-free\n"}, False),
