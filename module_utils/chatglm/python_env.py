@@ -560,23 +560,22 @@ def invalidate(path: str, stamp: dict[str, Any], acted: Iterable[str]) -> None:
         write_json(f"{path}/{STAMP}", {**stamp, "complete": False, "distributions": kept})
 
 
-def verify_installed(path: str, minor: str, pins: dict[str, Pin], names: Iterable[str]) -> dict[str, str]:
-    """Return the faults of an environment after work on it: everything by version, ``names`` by content."""
+def verify_installed(path: str, minor: str, pins: dict[str, Pin]) -> dict[str, str]:
+    """Return what is wrong with the locked distributions of an environment, every file read."""
     site = site_packages(path, minor)
     installed = distributions(site)
     faults = {}
     suspects = []
-    read = set(names)
     for name, pin in pins.items():
         items = installed.get(name, [])
         if len(items) != 1 or not same_version(items[0][0], pin.version):
             faults[name] = f"installed: {', '.join(version for version, _ in items) or 'nothing'}"
-        elif name in read:
-            record = read_record(site, items[0][1])
-            if record is None:
-                faults[name] = "its RECORD is missing or garbled"
-            else:
-                suspects.append((name, record))
+            continue
+        record = read_record(site, items[0][1])
+        if record is None:
+            faults[name] = "its RECORD is missing or garbled"
+        else:
+            suspects.append((name, record))
     return {**faults, **find_damage(site, suspects)}
 
 

@@ -390,23 +390,38 @@ class Workshop:
             command, f"installing {len(pins)} packages", environment, "".join(f"{pin.requirement()}\n" for pin in pins)
         )
 
-    def _prove(self, folder: str, interpreter: Interpreter, pins: dict[str, Pin], read: Iterable[str]) -> None:
-        """Check what has been installed.
+    def _second_round(self, folder: str, interpreter: Interpreter, pins: dict[str, Pin]) -> None:
+        """Read every file, and install again what is not as it should be.
+
+        Two causes are no one's fault: a file that two distributions share went with the one that was removed; and an
+        interrupted run left a cache whose files are linked to ones that were edited since.
 
         Raises:
-            Failure: a distribution is missing or damaged, the locked ones do not fit together, or an import fails.
+            Failure: the second installation is no better than the first.
 
         """
-        faults = verify_installed(folder, interpreter.minor, pins, read)
+        faulty = [pins[name] for name in verify_installed(folder, interpreter.minor, pins)]
+        if not faulty:
+            return
+        self._drop_cache()
+        self._make_cache()
+        self._install(folder, interpreter.minor, faulty, reinstall=True)
+        faults = verify_installed(folder, interpreter.minor, pins)
         if faults:
-            # A damaged cache would give the same files again.
-            self._drop_cache()
             name, fault = next(iter(faults.items()))
             raise Failure(
-                f"{len(faults)} faulty packages after the installation, {name}: {fault}",
+                f"{len(faults)} faulty packages after two installations, {name}: {fault}",
                 "files as in the packages' own lists",
-                "run again (uv's cache has been dropped); if it stays, check disk and memory",
+                "check disk and memory (dmesg), then run again",
             )
+
+    def _prove(self, folder: str, pins: dict[str, Pin]) -> None:
+        """Check that the packages fit together and import.
+
+        Raises:
+            Failure: they do not.
+
+        """
         self._check_together(folder, pins)
         self._check_imports(folder)
 
@@ -488,7 +503,8 @@ class Workshop:
         interpreter = probe(f"{wanted.partial}/bin/python")
         pins = {pin.name: pin for pin in plan.install}
         self._install(wanted.partial, interpreter.minor, plan.install, reinstall=False)
-        self._prove(wanted.partial, interpreter, pins, pins)
+        self._second_round(wanted.partial, interpreter, pins)
+        self._prove(wanted.partial, pins)
         stamp = make_stamp(wanted.partial, wanted, interpreter, pins)
         write_json(f"{wanted.partial}/{STAMP}", stamp)
         if os.path.lexists(wanted.path):
@@ -521,11 +537,8 @@ class Workshop:
         if again or plan.install:
             self._install(path, interpreter.minor, [*plan.install, *again], reinstall=True)
         if acted:
-            # A file that two distributions share went with the one that was removed.
-            faulty = [pins[name] for name in verify_installed(path, interpreter.minor, pins, pins)]
-            if faulty:
-                self._install(path, interpreter.minor, faulty, reinstall=True)
-        self._prove(path, interpreter, pins, pins if acted else [])
+            self._second_round(path, interpreter, pins)
+        self._prove(path, pins)
         stamp = make_stamp(path, wanted, interpreter, pins)
         write_json(f"{path}/{STAMP}", stamp)
         return stamp

@@ -345,10 +345,7 @@ def test_a_killed_build_leaves_nothing_that_is_trusted(host, seed):
         host.pins[name] = wheel(host.wheels, name, "1", files={f"{name}/f{item}.py": "#\n" * 200 for item in range(20)})
     chance = random.Random(seed)
     for _ in range(3):
-        child = host.start()
-        time.sleep(chance.uniform(0.2, 1.2))
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
+        kill_at_work(host, (host.home / "venv.partial").exists, chance)
     assert not writers(host)
     result = host.good()
     assert result["action"] in ("create", "none", "clean")
@@ -356,6 +353,17 @@ def test_a_killed_build_leaves_nothing_that_is_trusted(host, seed):
     assert after["action"] == "none"
     assert len([name for name in os.listdir(host.site) if name.endswith(".dist-info")]) == 33
     assert sorted(os.listdir(host.home)) == ["cache", "venv"]
+
+
+def kill_at_work(host, begun, chance):
+    """Start a run, and kill it at some moment after it has begun to change things (or let it end)."""
+    child = host.start()
+    deadline = time.monotonic() + 30
+    while not begun() and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(chance.uniform(0, 0.6))
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
 
 
 def writers(host):
@@ -384,10 +392,7 @@ def test_a_killed_repair_leaves_nothing_that_is_trusted(host, seed):
             target = host.site / f"pkg{number}" / "f0.py"
             if target.exists():  # an interrupted repair may have taken it away
                 target.write_text("damaged")
-        child = host.start()
-        time.sleep(chance.uniform(0.2, 1.2))
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
+        kill_at_work(host, lambda: not stamp(host)["complete"], chance)
     host.good()
     assert host.good(verify="full")["action"] == "none"
     for number in range(30):
