@@ -6,6 +6,7 @@ python -m pytest --confcutdir tests/model tests/model
 
 import copy
 import io
+import itertools
 import sys
 from pathlib import Path
 
@@ -81,13 +82,13 @@ def test_the_answer_grows_and_the_second_turn_follows(model, tokenizer):
     history, past = [], None
     for question in ("你好", "int4?", "为什么？", "你好"):
         grown = []
-        for response, history, past in model.stream_chat(  # noqa: B020
+        for response, history, past in model.stream_chat(  # noqa: B007, B020
             tokenizer, question, history, past_key_values=past, return_past_key_values=True, max_length=8192
         ):
             grown.append(response)
         assert grown[-1] == tiny_model.answer(question)
         assert len(set(grown)) >= 25
-        assert all(later.startswith(earlier) for earlier, later in zip(grown, grown[1:], strict=False))
+        assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(grown))
     assert [turn[0] for turn in history] == ["你好", "int4?", "为什么？", "你好"]
     # The same without the cache.
     assert model.chat(tokenizer, "int4?", history=history)[0] == tiny_model.answer("int4?")

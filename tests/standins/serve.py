@@ -156,8 +156,19 @@ class Handler(BaseHTTPRequestHandler):
         self.record = Request(self.server.name, self.command, self.path, range_, authorization)
         self.unread = True
         with standin.lock:
-            standin.requests.append(self.record)
+            standin.log.append(self.record)
+            standin.running += 1
             self.fault = next((f for f in standin.faults if f.fits(self.command, self.path)), None)
+        try:
+            self.dispatch(path)
+        finally:
+            with standin.lock:
+                standin.running -= 1
+
+    do_HEAD = do_POST = do_GET  # noqa: N815
+
+    def dispatch(self, path: str) -> None:
+        standin = self.server.standin
         fault = self.fault
         if fault and fault.delay:
             time.sleep(fault.delay)
@@ -180,8 +191,6 @@ class Handler(BaseHTTPRequestHandler):
         if "/resolve/" in path:
             return self.resolve(path[1:])
         return self.reply(404)
-
-    do_HEAD = do_POST = do_GET  # noqa: N815
 
     # -- answers --
 
@@ -463,8 +472,8 @@ class StandIn:
     """All stand-ins in one object: `with StandIn() as standin: ... standin.url ...`.
 
     port 0 takes free ports, else the CDN is at port + 1. repos: further model repositories by name. token: what the
-    hub asks for; private: it then denies even that the repository exists. faults and requests may be read and changed
-    at any time.
+    hub asks for; private: it then denies even that the repository exists. faults may be changed
+    at any time; requests says what was asked.
     """
 
     def __init__(
@@ -479,7 +488,8 @@ class StandIn:
         self.by_digest = {file.sha256: file for repo in self.repos.values() for file in repo.files.values() if file.lfs}
         self.token, self.private = token, private
         self.faults = list(faults or [])
-        self.requests: list[Request] = []
+        self.log: list[Request] = []
+        self.running = 0
         self.lock = threading.Lock()
         self.stopped = threading.Event()
         self.nonce = secrets.token_hex(16)
@@ -496,6 +506,14 @@ class StandIn:
         self.source_url = self.url + SOURCE_PATH
         self.source_version = source_repo.repository()[0]
         self.model_repo, self.model_revision = MODEL_REPO, tiny_repo().revision
+
+    @property
+    def requests(self) -> "list[Request]":
+        """Every request so far, once those under way are answered (waits for 2 s at most)."""
+        limit = time.monotonic() + 2
+        while self.running and time.monotonic() < limit:
+            time.sleep(0.002)
+        return list(self.log)
 
     @property
     def leaks(self) -> "list[Request]":
