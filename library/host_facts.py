@@ -47,7 +47,7 @@ options:
   min_memory_gb:
     description: Memory available and swap free together that loading the model needs.
     type: float
-    default: 7.5
+    default: 5.0
   weights_gb:
     description: Size of the weights on disk.
     type: float
@@ -552,7 +552,7 @@ def main() -> None:
             "python": {"type": "str", "default": ""},
             "min_gpu_memory_gb": {"type": "float", "default": 5.0},
             "warn_gpu_memory_gb": {"type": "float", "default": 5.5},
-            "min_memory_gb": {"type": "float", "default": 7.5},
+            "min_memory_gb": {"type": "float", "default": 5.0},
             "weights_gb": {"type": "float", "default": 3.65},
             "environment_gb": {"type": "dict", "default": {}},
             "int4_capabilities": {"type": "list", "elements": "str", "default": list(INT4_CAPABILITIES)},

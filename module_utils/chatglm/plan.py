@@ -14,10 +14,10 @@ from .host import GIB, NO_SYMLINK_TYPES, gigabytes, version_tuple
 from .nvidia import CUDA_ERRORS, WSL_FOLDER, cuda_version
 
 PYTHONS = ("3.12", "3.11", "3.10")
-"""Interpreters with wheels for everything that is locked, best first: tokenizers of transformers 4.44 ends at 3.12."""
+"""Interpreters with wheels for everything that is locked, best first: tokenizers of transformers 4.41 ends at 3.12."""
 
-TRANSFORMERS = "4.44.2"
-"""Newest that works with the model's own code as pinned; 4.45 calls its tokenizer with an unknown argument."""
+TRANSFORMERS = "4.41.2"
+"""Newest whose private methods are as the model's own stream_chat calls them; 4.42 changed _get_logits_warper."""
 
 INT4_CAPABILITIES = ("6.1", "6.2", "7.0", "7.2", "7.5", "8.0", "8.6", "8.9")
 """Compute capabilities that upstream's int4 kernels hold machine code for; there is no PTX for the others."""
@@ -53,7 +53,8 @@ EARLIEST_CLOCK = 1735689600
 class Settings:
     """What the user may set; sizes in GB of 1024 cubed bytes.
 
-    min_memory_gb: the loader holds the checkpoint and the model it fills at the same time, twice 3.65 GB.
+    min_memory_gb: measured on a checkpoint of the true shape: 4.1 GB let it load, 3.8 GB did not (the file itself is
+        mapped); CUDA adds its context (estimated), a CPU copies the half-precision parts to full precision (5.5 GB).
     environment_gb: disk for the virtualenv and the package cache by torch build (estimated, not measured, for CUDA).
     int4_capabilities: empty allows any GPU, for a model whose code does not need upstream's kernels.
     """
@@ -65,7 +66,7 @@ class Settings:
     python: str = ""
     min_gpu_memory_gb: float = 5.0
     warn_gpu_memory_gb: float = 5.5
-    min_memory_gb: float = 7.5
+    min_memory_gb: float = 5.0
     weights_gb: float = 3.65
     environment_gb: dict[str, float] = field(default_factory=lambda: {"cpu": 2.0, "2.7.1": 7.5, "2.8.0": 8.5})
     margin_gb: float = 1.0

@@ -94,7 +94,7 @@ def test_reference_laptop():
         "gpu": gpu(free=5216 / 1024),
         "python": {"path": "/usr/bin/python3.10", "version": "3.10"},
         "torch": "2.7.1",
-        "transformers": "4.44.2",
+        "transformers": "4.41.2",
         "cuda_packages": ["libcudart11.0", "libcublaslt11"],
         "apt_component": "multiverse",
         "notes": [],
