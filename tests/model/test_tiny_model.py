@@ -101,8 +101,9 @@ def test_options_are_heeded(model, tokenizer):
         seen.append(bool(torch.isfinite(scores).all()))
         return scores
 
+    processors = transformers.LogitsProcessorList([look])
     prompt = len(tokenizer([tokenizer.build_prompt("你好", [])])["input_ids"][0])
-    short = model.chat(tokenizer, "你好", history=[], max_length=prompt + 3, logits_processor=look)[0]
+    short = model.chat(tokenizer, "你好", history=[], max_length=prompt + 3, logits_processor=processors)[0]
     assert short == "你好👋！我是演示用的"
     assert seen == [True] * 3
 

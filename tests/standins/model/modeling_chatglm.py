@@ -4,9 +4,12 @@ Parameter names and the layout of past_key_values ([length, batch, groups, chann
 the code is not.
 """
 
+import copy
+
 import torch
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.generation import LogitsProcessorList, StoppingCriteriaList
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
 from .configuration_chatglm import ChatGLMConfig
@@ -167,30 +170,35 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel):
         return CausalLMOutputWithPast(logits=logits, past_key_values=output.past_key_values)
 
     @torch.inference_mode()
-    def stream_generate(
-        self,
-        input_ids,
-        *,
-        past_key_values=None,
-        max_length=8192,
-        do_sample=True,
-        top_p=0.8,
-        temperature=0.8,
-        logits_processor=None,
-        **ignored,
-    ):
-        """Yield (ids so far, past_key_values) after each new token; one sequence at a time."""
+    def stream_generate(self, input_ids, *, past_key_values=None, logits_processor=None, **settings):
+        """Yield (ids so far, past_key_values) after each new token; one sequence at a time.
+
+        As upstream's, it chooses through private methods of transformers (4.42 changed them): a virtualenv with a
+        version that upstream's code cannot use fails here too.
+        """
+        config = copy.deepcopy(self.generation_config)
+        config.update(**{"max_length": 8192, "do_sample": True, "top_p": 0.8, "temperature": 0.8, **settings})
+        process = self._get_logits_processor(
+            generation_config=config,
+            input_ids_seq_length=input_ids.shape[-1],
+            encoder_input_ids=input_ids,
+            prefix_allowed_tokens_fn=None,
+            logits_processor=logits_processor if logits_processor is not None else LogitsProcessorList(),
+        )
+        finished = self._get_stopping_criteria(generation_config=config, stopping_criteria=StoppingCriteriaList())
+        warp = self._get_logits_warper(config)
         new = input_ids
         while True:
             output = self(new, past_key_values=past_key_values, return_last_logit=True)
             past_key_values = output.past_key_values
-            scores = output.logits[:, -1, :].float()
-            if logits_processor is not None:
-                scores = logits_processor(input_ids, scores)
-            new = choose(scores, do_sample, top_p, temperature)
+            scores = process(input_ids, output.logits[:, -1, :].float())
+            if config.do_sample:
+                new = torch.multinomial(torch.softmax(warp(input_ids, scores), dim=-1), 1)
+            else:
+                new = scores.argmax(-1, keepdim=True)
             input_ids = torch.cat((input_ids, new), dim=-1)
             yield input_ids, past_key_values
-            if int(new) == self.config.eos_token_id or input_ids.shape[-1] >= max_length:
+            if int(new) == self.config.eos_token_id or bool(torch.as_tensor(finished(input_ids, None)).any()):
                 return
 
     @torch.inference_mode()
@@ -229,13 +237,3 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel):
                 continue
             turn = [*history, (query, response)]
             yield (response, turn, past) if return_past_key_values else (response, turn)
-
-
-def choose(scores, do_sample, top_p, temperature):
-    """The next token's id as [1, 1]: the best one, or one drawn from the nucleus that holds top_p."""
-    if not do_sample:
-        return scores.argmax(-1, keepdim=True)
-    probabilities = torch.softmax(scores / max(temperature, 1e-4), dim=-1)
-    ordered, ids = probabilities.sort(descending=True, dim=-1)
-    ordered[ordered.cumsum(-1) - ordered >= max(top_p, 1e-6)] = 0
-    return ids.gather(-1, torch.multinomial(ordered, 1))
