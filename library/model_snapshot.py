@@ -199,6 +199,8 @@ from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file, write_json
 
 EXTRA = 50
+# What a download keeps beside its target (see Part in transfer, whose import this run may not need).
+PARTS = tuple(part + end for part in (".part", ".copy.part") for end in ("", ".json", ".json.new"))
 
 
 def stat_of(path: Path) -> dict[str, int]:
@@ -283,20 +285,24 @@ class Snapshot:
         files = snapshot.manifest(self.pinned, self.record, self.p["repo"], self.p["revision"], hub)
         self.verdicts = None if files is None else [self.look(one) for one in files]
 
-    def extra_files(self) -> list[str]:
-        """Return what lies in the folder and is not of the revision; a repository's .git counts as one."""
+    def others(self) -> tuple[list[str], list[str]]:
+        """Return what lies in the folder besides the files: of strangers, and of our own unfinished downloads.
+
+        A repository's .git counts as one.
+        """
         if self.verdicts is None:
-            return []
-        own = {item.entry.path + end for item in self.verdicts for end in ("", *PARTS)}
-        found = []
+            return [], []
+        files_own = {item.entry.path for item in self.verdicts}
+        own = {path + end for path in files_own for end in PARTS}
+        found: set[str] = set()
         for folder, names, files in os.walk(self.dest):
             inside = os.path.relpath(folder, self.dest)
             for name in list(names):
                 if name in (".git", "__pycache__"):
                     names.remove(name)
                     files.append(name)
-            found += [os.path.normpath(os.path.join(inside, name)) for name in files]
-        return sorted(set(found) - own)[:EXTRA]
+            found |= {os.path.normpath(os.path.join(inside, name)) for name in files}
+        return sorted(found - files_own - own)[:EXTRA], sorted(found & own)
 
     # --- act ----------------------------------------------------------------------------------------------------------
 
@@ -321,6 +327,8 @@ class Snapshot:
             stream.truncate(0)
             stream.write(f"process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')},")
             stream.flush()
+            for left in path.parent.glob(f".{self.record_path.name}.*.part"):
+                left.unlink(missing_ok=True)  # the record of a run that was killed while it wrote
             yield
 
     def save(self) -> None:
@@ -537,11 +545,11 @@ class Snapshot:
         else:
             with self.locked():
                 self.act()
-        self.result["extra_files"] = self.extra_files()
+        self.result["extra_files"], unfinished = self.others()
+        if not self.module.check_mode:
+            for name in unfinished:  # every file is good now: nobody will go on with these
+                (self.dest / name).unlink(missing_ok=True)
         return self.result
-
-
-PARTS = (".part", ".part.json", ".copy.part", ".copy.part.json")
 
 
 def main() -> None:

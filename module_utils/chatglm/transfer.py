@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from .content import HEAD, TransferError, Wanted, gigabytes, what_came
-from .files import read_json, write_json
+from .files import read_json
 
 BUFFER = 1 << 18
 """Bytes of one buffer: large enough that Python's own cost vanishes, small enough to stay in a core's cache between
@@ -42,6 +42,7 @@ PROGRESS = 1 << 20
 REDIRECTS = 10
 PART = ".part"
 COPY = ".copy.part"
+NEW = ".new"
 """A copy from a folder does not touch what was downloaded so far: the folder may hold something else."""
 USER_AGENT = "chatglm-ansible"
 
@@ -178,7 +179,11 @@ class Part:
         if (self.source, self.etag) == (source, etag) and self.note.exists():
             return
         self.source, self.etag = source, etag
-        write_json(self.note, {"digest": str(self.wanted.digest), "source": source, "etag": etag})
+        # Renamed, so that a kill leaves the old label or the new one; of a fixed name, so that it leaves nothing else.
+        fresh = self.note.with_name(self.note.name + NEW)
+        text = json.dumps({"digest": str(self.wanted.digest), "source": source, "etag": etag})
+        fresh.write_text(text, encoding="utf-8")
+        os.replace(fresh, self.note)
 
     def fill(self, read: Callable[[memoryview], int]) -> None:
         """Take all that ``read`` gives (bytes put into the view; 0 at the end); what came before an error is kept.

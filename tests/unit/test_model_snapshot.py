@@ -20,6 +20,7 @@ import fault_server
 import model_snapshot
 import pytest
 from ansible.module_utils import basic
+from ansible.module_utils.chatglm import transfer
 from fault_server import blob_id, sha256
 from serve import SHARE, Fault, ModelRepo, StandIn
 
@@ -568,6 +569,20 @@ def test_meant_names_can_be_allowed_without_a_second_download(site, run):
 # --- interruption and rivalry -----------------------------------------------------------------------------------------
 
 
+def test_leftovers_of_good_files_go(installed, run):
+    left = [
+        installed.dest / f"config.json{end}"
+        for end in (".part", ".part.json", ".part.json.new", ".copy.part", ".copy.part.json")
+    ]
+    for path in left:
+        path.write_text("x")
+    (installed.dest / "mine.part").write_text("x")
+    checked, real = agree(run, sources=[closed()])
+    assert not real["changed"]
+    assert checked["extra_files"] == real["extra_files"] == ["mine.part"]
+    assert not any(path.exists() for path in left)
+
+
 def test_lock_names_its_holder(site, run):
     site.record.parent.mkdir(parents=True)
     lock = site.record.with_suffix(".lock")
@@ -638,3 +653,9 @@ def test_documentation_and_role_name_the_same_parameters():
         re.findall(r"^  (\w+):$", model_snapshot.DOCUMENTATION, re.M)
     )
     assert given == set(re.findall(r"^    (\w+): ", role, re.M))
+
+
+def test_the_names_of_unfinished_downloads_are_those_of_the_engine():
+    assert set(model_snapshot.PARTS) == {
+        part + end for part in (transfer.PART, transfer.COPY) for end in ("", ".json", ".json" + transfer.NEW)
+    }

@@ -1,6 +1,7 @@
 """The download engine against a server that misbehaves."""
 
 import errno
+import json
 import os
 import random
 import socket
@@ -62,7 +63,8 @@ def good(tmp_path):
 
 def partial(tmp_path, data, digest=WANTED.digest, source="elsewhere", etag=""):
     (tmp_path / "f.bin.part").write_bytes(data)
-    transfer.write_json(tmp_path / "f.bin.part.json", {"digest": str(digest), "source": source, "etag": etag})
+    note = {"digest": str(digest), "source": source, "etag": etag}
+    (tmp_path / "f.bin.part.json").write_text(json.dumps(note))
 
 
 def test_fetch_and_progress(server, tmp_path, options):
