@@ -114,9 +114,9 @@ def test_our_locks_fit_together_on_every_python(python, torch):
     texts = [(FILES / f"{name}.txt").read_text() for name in ("base", f"torch-{torch}")]
     pins = applicable(texts, environment_of(python, "x86_64"))
     assert pins["torch"].version == {"cpu": "2.13.0+cpu"}.get(torch, torch)
-    assert pins["transformers"].version == "4.44.2"
-    assert pins["gradio"].version == "6.17.3"
-    assert pins["huggingface-hub"].version == "0.36.2"
+    wanted = re.findall(r"(?m)^([\w-]+)==([\w.]+)$", (FILES / "base.in").read_text())
+    assert [(name, pins[normalise(name)].version) for name, _ in wanted] == wanted
+    assert pins["huggingface-hub"].version.startswith("0.")
     assert int(pins["setuptools"].version.split(".")[0]) < 81
     assert pins["numpy"].version.startswith("1.")
     assert ("triton" in pins) is (torch != "cpu")
