@@ -297,9 +297,10 @@ def failure(
         reasons: per file, each source's label and its reason.
 
     """
-    parts = []
+    alike: dict[str, list[str]] = {}
     for path, tries in sorted(reasons.items()):
-        parts.append(f"{path} ({'; '.join(f'{label}: {reason}' for label, reason in tries)})")
+        alike.setdefault("; ".join(f"{label}: {reason}" for label, reason in tries), []).append(path)
+    parts = [f"{', '.join(paths)} ({why})" for why, paths in alike.items()]
     every = [reason for tries in reasons.values() for _, reason in tries]
     remedies = []
     if any(reason.status in (401, 403) for reason in every):
@@ -318,7 +319,7 @@ def failure(
         "chatglm_model_sources"
     )
     return Failure(
-        f"{len(reasons)} of {total} files of {repo} could not be had: {', '.join(parts)}",
+        f"{len(reasons)} of {total} files of {repo} could not be had: {'; '.join(parts)}",
         f"every file of revision {revision} in {dest}, each with its digest",
         "; ".join(remedies),
     )

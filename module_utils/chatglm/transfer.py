@@ -9,6 +9,7 @@ goes on where it stopped, from whatever source.
 from __future__ import annotations
 
 import base64
+import contextlib
 import email.utils
 import errno
 import http.client
@@ -259,10 +260,9 @@ class Part:
         self._handle = -1
         self.note.unlink(missing_ok=True)
         folder = os.open(self.target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
+        with contextlib.suppress(OSError):  # not every file system can (Windows drives under /mnt)
             os.fsync(folder)
-        finally:
-            os.close(folder)
+        os.close(folder)
 
     def close(self) -> None:
         """Close the file; the bytes stay for the next attempt, an empty part goes."""

@@ -5,13 +5,31 @@ from __future__ import annotations
 import hashlib
 import http.server
 import re
+import shutil
+import ssl
+import subprocess
 import threading
 import time
 import urllib.parse
 from dataclasses import dataclass, field
 
+import pytest
+
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 1018370\n"
 PAGE = b"<!DOCTYPE html><html><title>Blocked</title>" + b"x" * 500 + b"</html>"
+
+
+def certificate(folder):
+    """Write a self-signed certificate for 127.0.0.1; return its PEM file and a server's context."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    pem, key = folder / "cert.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-subj", "/CN=stand-in", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key)]
+    subprocess.run([*command, "-out", str(pem), "-days", "2"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, key)
+    return pem, context
 
 
 def blob_id(data: bytes) -> str:

@@ -258,6 +258,24 @@ def test_token_is_not_shown_at_vvv_nor_in_a_process_list(site, tmp_path):
     assert site.present() == FILES
 
 
+@needs_hub
+def test_the_library_trusts_the_ca_file(tmp_path, run):
+    import huggingface_hub
+
+    if not hasattr(huggingface_hub, "configure_http_backend"):
+        pytest.skip(f"huggingface_hub {huggingface_hub.__version__} is not the one of the locks")
+    site = Site(tmp_path)
+    pem, context = fault_server.certificate(tmp_path)
+    site.hub._hub.socket = context.wrap_socket(site.hub._hub.socket, server_side=True)
+    source = [{"type": "hub", "endpoint": site.hub.url.replace("http:", "https:")}]
+    with site.hub:
+        told = run(**site.params | {"sources": source})
+        assert "SSLError" in told["msg"]
+        assert "chatglm_ca_bundle" in told["msg"]
+        assert not run(**site.params | {"sources": source, "ca_bundle": str(pem)})["failed"]
+        assert site.present() == FILES
+
+
 class Moved(str):
     """A revision under which the hub answers whatever is asked."""
 

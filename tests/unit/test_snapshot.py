@@ -152,6 +152,15 @@ def test_manifest_digest_depends_on_paths_and_digests_only():
     assert snapshot.manifest_digest([entry("a"), entry("b", 5, None)]) is None
 
 
+def test_files_with_the_same_reasons_are_told_together():
+    down = [("hub X", TransferError("network", "no connection"))]
+    other = [("hub X", TransferError("short", "too short"))]
+    told = snapshot.failure(REPO, REVISION, "/m", 3, {"a": down, "b": other, "c": down})
+    assert (
+        told.found == "3 of 3 files of owner/name could not be had: a, c (hub X: no connection); b (hub X: too short)"
+    )
+
+
 @pytest.mark.parametrize(
     ("reason", "remedy"),
     [

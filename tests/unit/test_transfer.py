@@ -1,5 +1,6 @@
 """The download engine against a server that misbehaves."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -352,6 +353,21 @@ def test_tls_errors_name_the_cause(code, text, options):
     reason = transfer._network(error, "https://hub.invalid/f", options)
     assert text in str(reason)
     assert not reason.again
+
+
+def test_tls_trusts_the_ca_file_only_when_given(server, tmp_path, options):
+    (tmp_path / "tls").mkdir()
+    (tmp_path / "files").mkdir()
+    pem, context = fault_server.certificate(tmp_path / "tls")
+    server.httpd.socket = context.wrap_socket(server.httpd.socket, server_side=True)
+    url, target = f"https://127.0.0.1:{server.port}/f.bin", tmp_path / "files" / "f.bin"
+    with pytest.raises(TransferError, match=r"the certificate of 127\.0\.0\.1 is not trusted"):
+        transfer.fetch(url, target, WANTED, options)
+    transfer.fetch(url, target, WANTED, dataclasses.replace(options, ca_bundle=str(pem)))
+    good(tmp_path / "files")
+    other = url.replace("127.0.0.1", "localhost")
+    with pytest.raises(TransferError, match="the certificate of localhost is not trusted"):
+        transfer.fetch(other, tmp_path / "g", WANTED, dataclasses.replace(options, ca_bundle=str(pem)))
 
 
 def test_ca_file_that_is_none(tmp_path):
