@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from .failure import Failure
 from .files import write_atomic, write_json
@@ -129,7 +130,9 @@ def holds_wheel(folders: Iterable[str], pin: Pin, minor: str) -> bool:
     )
     for folder in folders:
         with contextlib.suppress(OSError):
-            if any(pattern.match(name.replace("%2B", "+")) for name in os.listdir(folder.removeprefix("file://"))):
+            if any(
+                pattern.match(name.replace("%2B", "+")) for name in os.listdir(unquote(folder.removeprefix("file://")))
+            ):
                 return True
     return False
 
@@ -137,22 +140,21 @@ def holds_wheel(folders: Iterable[str], pin: Pin, minor: str) -> bool:
 def locations(sources: Sources, pins: Iterable[Pin], minor: str) -> tuple[list[str], dict[str, str]]:
     """Return the arguments and the environment that tell uv where to look.
 
-    URLs go into the environment, since they may carry credentials and arguments are open to all users of a host.
+    Places go into the environment: they may carry credentials, and arguments are open to all users of a host.
     A build such as 2.13.0+cpu is not on the package index: the page of torch's own index that lists it is asked for it
     and for nothing else, and only if no local folder has the wheel.
     """
-    arguments: list[str] = []
-    pages = [item for item in sources.find_links if "://" in item and not item.startswith("file://")]
-    folders = [item for item in sources.find_links if item not in pages]
-    for folder in folders:
-        arguments += ["--find-links", folder]
+    folders = [item for item in sources.find_links if "://" not in item or item.startswith("file://")]
+    places = [Path(item).as_uri() if os.path.isabs(item) else item for item in sources.find_links]
     if sources.torch_index_url:
         for pin in pins:
             if "+" in pin.version and not holds_wheel(folders, pin, minor):
-                pages.append(f"{sources.torch_index_url}/{pin.name}/")
+                places.append(f"{sources.torch_index_url}/{pin.name}/")
+    arguments: list[str] = []
     environment = {}
-    if pages:
-        environment["UV_FIND_LINKS"] = ",".join(pages)
+    if places:
+        # Not as arguments even where they are no secret: one --find-links makes uv ignore the variable.
+        environment["UV_FIND_LINKS"] = ",".join(place.replace(",", "%2C") for place in places)
     if sources.no_index:
         arguments.append("--no-index")
     else:
@@ -446,6 +448,8 @@ class Workshop:
             return
         environment = {name: self.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in self.environ}
         environment.update(LC_ALL="C.UTF-8", HF_HUB_OFFLINE="1", GRADIO_ANALYTICS_ENABLED="False")
+        # Some write there as soon as they are imported.
+        environment.update(HF_HOME=f"{self.wanted.cache_dir}/huggingface", XDG_CACHE_HOME=self.wanted.cache_dir)
         command = [f"{folder}/bin/python", "-I", "-c", _IMPORTER, *names]
         try:
             done = subprocess.run(
@@ -498,6 +502,19 @@ class Workshop:
         ):
             # Nothing in it can run any more, so its room is worth more than its presence.
             _remove(wanted.path)
+        try:
+            stamp = self._build(plan)
+        except BaseException:
+            _remove(wanted.partial)
+            raise
+        if os.path.lexists(wanted.path):
+            os.rename(wanted.path, wanted.old)
+        os.rename(wanted.partial, wanted.path)
+        _remove(wanted.old)
+        return stamp
+
+    def _build(self, plan: Plan) -> dict[str, Any]:
+        wanted = self.wanted
         options = ["--no-project", "--relocatable", "--prompt", os.path.basename(wanted.path)]
         self._run(["venv", *options, "--python", wanted.python, wanted.partial], "creating the environment")
         interpreter = probe(f"{wanted.partial}/bin/python")
@@ -507,10 +524,6 @@ class Workshop:
         self._prove(wanted.partial, pins)
         stamp = make_stamp(wanted.partial, wanted, interpreter, pins)
         write_json(f"{wanted.partial}/{STAMP}", stamp)
-        if os.path.lexists(wanted.path):
-            os.rename(wanted.path, wanted.old)
-        os.rename(wanted.partial, wanted.path)
-        _remove(wanted.old)
         return stamp
 
     def repair(self, plan: Plan, observed: Observed) -> dict[str, Any]:

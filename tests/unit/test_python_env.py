@@ -1,5 +1,6 @@
 """python_env by real runs of the module and of uv, on small wheels made here; no network, no registry."""
 
+import http.server
 import json
 import os
 import random
@@ -7,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -411,9 +414,36 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(host):
     message = failing(host)
     assert "a package whose content differs from the lock" in message
     assert "virtualenv_index_url" in message
-    assert not host.path.exists()
+    assert os.listdir(host.home) == ["cache"]
     wheel(host.wheels, "gamma", "3.0")
     assert host.good()["action"] == "create"
+
+
+def test_a_build_that_is_only_on_its_own_index_comes_from_there(host):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    folder = host.root / "index" / "omega"
+    host.pins["omega"] = wheel(folder, "omega", "9.9+cpu")
+    (folder / "index.html").write_text('<a href="omega-9.9%2Bcpu-py3-none-any.whl">omega</a>')
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(host.root / "index")))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        index = f"http://127.0.0.1:{server.server_port}"
+        assert "+ omega 9.9+cpu" in prepared(host.good(torch_index_url=index + "/"))
+    finally:
+        server.shutdown()
+    # Another repair asks the index for nothing.
+    (host.site / "alpha" / "data.txt").unlink()
+    assert host.good(torch_index_url=index)["action"] == "repair"
+
+
+def test_a_folder_of_wheels_may_have_an_odd_name(host):
+    odd = host.root / "my wheels, all"
+    host.wheels.rename(odd)
+    host.environ.pop("PIP_FIND_LINKS")
+    assert host.good(find_links=[str(odd)])["action"] == "create"
 
 
 def test_a_missing_package_is_named(host):

@@ -63,15 +63,17 @@ def test_errors_are_explained(stderr, found, remedy):
 
 
 def test_the_torch_page_is_asked_only_for_torch_and_only_without_a_local_wheel(tmp_path):
-    sources = uv_command.Sources(torch_index_url=PAGE, find_links=(str(tmp_path),))
-    arguments, environment = uv_command.locations(sources, [TORCH, GRADIO], "3.11")
-    assert arguments == ["--find-links", str(tmp_path)]
-    assert environment == {"UV_FIND_LINKS": f"{PAGE}/torch/"}
-    assert uv_command.locations(sources, [GRADIO], "3.11")[1] == {}
-    (tmp_path / "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl").touch()
-    assert uv_command.locations(sources, [TORCH], "3.11")[1] == {}
-    assert uv_command.locations(sources, [TORCH], "3.12")[1] == {"UV_FIND_LINKS": f"{PAGE}/torch/"}
-    assert uv_command.locations(uv_command.Sources(), [TORCH], "3.12")[1] == {}
+    folder = tmp_path / "my wheels, all"
+    folder.mkdir()
+    sources = uv_command.Sources(torch_index_url=PAGE, find_links=(str(folder),))
+    local = f"file://{tmp_path}/my%20wheels%2C%20all"
+    assert uv_command.locations(sources, [GRADIO], "3.11") == ([], {"UV_FIND_LINKS": local})
+    both = ([], {"UV_FIND_LINKS": f"{local},{PAGE}/torch/"})
+    assert uv_command.locations(sources, [TORCH, GRADIO], "3.11") == both
+    (folder / "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl").touch()
+    assert uv_command.locations(sources, [TORCH], "3.11") == ([], {"UV_FIND_LINKS": local})
+    assert uv_command.locations(sources, [TORCH], "3.12") == both
+    assert uv_command.locations(uv_command.Sources(), [TORCH], "3.12") == ([], {})
 
 
 def test_addresses_travel_in_the_environment_for_they_may_hold_passwords():
@@ -81,12 +83,12 @@ def test_addresses_travel_in_the_environment_for_they_may_hold_passwords():
         find_links=("https://me:pw@four/", "file:///srv/wheels"),
     )
     arguments, environment = uv_command.locations(sources, [GRADIO], "3.11")
-    assert arguments == ["--find-links", "file:///srv/wheels"]
+    assert arguments == []
     assert environment == {
         "UV_DEFAULT_INDEX": "https://me:pw@one/",
         "UV_INDEX": "https://me:pw@two/ https://three/",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
-        "UV_FIND_LINKS": "https://me:pw@four/",
+        "UV_FIND_LINKS": "https://me:pw@four/,file:///srv/wheels",
     }
 
 
@@ -102,7 +104,8 @@ def test_what_is_set_here_wins_over_pip():
         ("/pip",),
     )
     assert (chosen.no_index, chosen.ca_bundle, chosen.proxy) == (True, "/pip.pem", "http://proxy")
-    assert uv_command.locations(chosen, [GRADIO], "3.11")[0] == ["--find-links", "/pip", "--no-index"]
+    told = {"UV_FIND_LINKS": "file:///pip", "UV_INSECURE_HOST": "h"}
+    assert uv_command.locations(chosen, [GRADIO], "3.11") == (["--no-index"], told)
 
 
 def test_uv_sees_no_setting_that_could_change_what_it_does():
