@@ -1,8 +1,9 @@
-"""The part browser: the chat page in Chromium."""
+"""The part browser: the chat page in Chromium, and the demo's model in the environment that this has installed."""
 
 import sys
+import sysconfig
 
-from conftest import ROOT, show
+from conftest import ROOT, cannot_run, show
 
 PROGRAMS = {
     "/usr/bin/chromium": "chromium",
@@ -15,3 +16,12 @@ PROGRAMS = {
 def test_browser(need):
     need(PROGRAMS, "browser")
     show(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-s", ROOT / "tests" / "browser")
+
+
+def test_tiny_model():
+    python = ROOT / ".cache" / "browser" / "home" / "venv" / "bin" / "python"
+    if not python.exists():
+        cannot_run("browser", "the demo was not installed")
+    # pytest comes from this environment, everything else from the demo's, which stands first on the path.
+    borrow = f"import sys; sys.path.append({sysconfig.get_path('purelib')!r}); import pytest; sys.exit(pytest.main())"
+    show(python, "-c", borrow, "-p", "no:cacheprovider", "--confcutdir", "tests/model", "tests/model")

@@ -10,7 +10,8 @@ PYTHONS = environments.interpreters()
 
 
 @pytest.mark.parametrize("version", environments.VERSIONS)
-def test_unit(version):
+def test_unit(version, need):
+    need({"gcc": "gcc", "git": "git", "mount": "mount", "openssl": "openssl"}, "unit")
     if version not in PYTHONS:
         pytest.skip(f"this machine has no Python {version}")
     python = environments.ensure(PYTHONS[version])
