@@ -89,6 +89,11 @@ class Wanted:
         return self.path + ".old"
 
     @property
+    def old_cache(self) -> str:
+        """Return the name under which a cache is removed."""
+        return self.cache_dir.rstrip("/") + ".removing"
+
+    @property
     def lock_digest(self) -> str:
         """Return the digest of all lock texts."""
         return digest_of(list(self.locks))
@@ -355,7 +360,7 @@ def _is_environment(path: str) -> bool:
 
 
 def _leftovers(wanted: Wanted) -> tuple[str, ...]:
-    found = [path for path in (wanted.partial, wanted.old) if os.path.lexists(path)]
+    found = [path for path in (wanted.partial, wanted.old, wanted.old_cache) if os.path.lexists(path)]
     if not wanted.keep_cache and wanted.cache_dir and os.path.isfile(f"{wanted.cache_dir}/{CACHE_MARK}"):
         found.append(wanted.cache_dir)
     return tuple(found)

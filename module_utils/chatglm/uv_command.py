@@ -14,6 +14,7 @@ import ssl
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -225,6 +226,7 @@ def certificates(ca_bundle: str, environ: Mapping[str, str]) -> bytes:
     return own
 
 
+_UNKNOWN = "uv failed"
 # The first pattern that uv's stderr matches names the cause.
 _CAUSES: tuple[tuple[str, str, str, str], ...] = (
     (
@@ -307,9 +309,11 @@ def explain(stderr: str, doing: str) -> Failure:
     )
 
 
-def _die_with_parent() -> None:
-    # An orphaned uv would go on writing into a folder that the next run takes for its own. 1 is PR_SET_PDEATHSIG.
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+def _die_with(parent: int) -> None:
+    """Tie a child to its parent: an orphaned uv would go on writing where the next run builds."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it died before the call
+        os._exit(1)
 
 
 class Workshop:
@@ -352,7 +356,7 @@ class Workshop:
                 env=environment,
                 cwd="/",
                 check=False,
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(_die_with, os.getpid()),
             )
         except subprocess.TimeoutExpired as error:
             raise Failure(
@@ -369,7 +373,11 @@ class Workshop:
         # uv's list of every package says nothing that the plan does not.
         self.stderr += re.sub(r"(?m)^ (\+|-|~| *Downloaded) .*\n|^Downloading .*\n", "", masked(done.stderr))
         if done.returncode:
-            raise explain(done.stderr or done.stdout, doing)
+            failure = explain(done.stderr or done.stdout, doing)
+            if failure.found.startswith(_UNKNOWN):
+                # It may be the cache that is at fault (a power cut); the next run shall not meet the same one.
+                self._drop_cache()
+            raise failure
         return done.stdout
 
     def _make_cache(self) -> None:
@@ -381,7 +389,10 @@ class Workshop:
 
     def _drop_cache(self) -> None:
         if os.path.isdir(self.wanted.cache_dir) and cache_goes(self.wanted):
-            _remove(self.wanted.cache_dir)
+            # Under another name first: half a cache must never be taken for a whole one.
+            _remove(self.wanted.old_cache)
+            os.rename(self.wanted.cache_dir, self.wanted.old_cache)
+            _remove(self.wanted.old_cache)
 
     def _install(self, folder: str, minor: str, pins: list[Pin], reinstall: bool) -> None:
         # One exact list without dependencies: the locks are complete, and a repair must touch nothing else.
@@ -461,7 +472,7 @@ class Workshop:
                 env=environment,
                 cwd="/",
                 check=False,
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(_die_with, os.getpid()),
             )
         except subprocess.TimeoutExpired as error:
             raise Failure(
@@ -587,7 +598,7 @@ class Workshop:
             else:
                 self._make_cache()
                 stamp = (self.create if plan.action in ("create", "rebuild") else self.repair)(plan, observed)
-            for leftover in (wanted.partial, wanted.old):
+            for leftover in (wanted.partial, wanted.old, wanted.old_cache):
                 _remove(leftover)
             self._drop_cache()
         return Outcome(stamp, self.stderr)

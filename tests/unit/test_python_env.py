@@ -16,6 +16,9 @@ from pathlib import Path
 import pytest
 from env_host import PYTHON, EnvHost, uv_binary, wheel
 
+# Each seed kills three runs; 50 of them found what 3 did not, so raise it after a change to how things are built.
+KILL_SEEDS = int(os.environ.get("KILL_SEEDS", "3"))
+
 pytestmark = pytest.mark.skipif(not uv_binary(), reason="uv is not installed")
 
 
@@ -341,7 +344,7 @@ def test_half_made_and_left_over_folders_are_removed(built):
     assert built.good()["action"] == "none"
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(KILL_SEEDS))
 def test_a_killed_build_leaves_nothing_that_is_trusted(host, seed):
     for number in range(30):
         name = f"pkg{number}"
@@ -367,6 +370,7 @@ def kill_at_work(host, begun, chance):
     time.sleep(chance.uniform(0, 0.6))
     child.send_signal(signal.SIGKILL)
     child.communicate()
+    time.sleep(0.1)  # uv dies with its parent, but after it
 
 
 def writers(host):
@@ -378,12 +382,13 @@ def writers(host):
             state = (path.parent / "stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
-        if str(host.home).encode() in text and state != "Z":
+        # A question to an interpreter writes nothing, and ends by itself.
+        if str(host.home).encode() in text and b"\0-I\0-c\0" not in text and state != "Z":
             found.append(text)
     return found
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(KILL_SEEDS))
 def test_a_killed_repair_leaves_nothing_that_is_trusted(host, seed):
     for number in range(30):
         name = f"pkg{number}"
