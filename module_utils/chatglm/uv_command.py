@@ -555,9 +555,9 @@ class Workshop:
             write_atomic(f"{path}/pyvenv.cfg", observed.stamp["pyvenv"].encode())
         for folder in unremovable(site_packages(path, interpreter.minor), acted):
             _remove(folder)
-        # Other versions go before the new ones are fetched: two of torch's CUDA builds are more than 10 GB.
-        outdated = [pin.name for pin, fault in plan.reinstall if fault.startswith("version ")]
-        names = [*outdated, *(name for name, _ in plan.remove)]
+        # Not the other versions of a package: uv fetches and verifies all new ones before it takes out an old one, and
+        # that is worth the disk (two CUDA builds of torch are more than 10 GB for a while).
+        names = [name for name, _ in plan.remove]
         if names:
             self._run(["pip", "uninstall", "--python", f"{path}/bin/python", *names], f"removing {len(names)} packages")
         if again or plan.install:
