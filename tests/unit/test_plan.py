@@ -385,11 +385,11 @@ def test_own_demo_on_the_port():
 @pytest.mark.parametrize(
     ("installed", "torch", "expected"),
     [
-        ({}, "2.7.1", 3.65 + 7.5 + 1),
-        ({}, "cpu", 3.65 + 2.0 + 1),
-        ({"weights": int(3.65 * GIB)}, "2.7.1", 7.5 + 1),
+        ({}, "2.7.1", 3.65 + 6.0 + 1),
+        ({}, "cpu", 3.65 + 1.5 + 1),
+        ({"weights": int(3.65 * GIB)}, "2.7.1", 6.0 + 1),
         ({"weights": int(3.66 * GIB), "torch": "2.7.1"}, "2.7.1", 0.25),
-        ({"weights": int(3.66 * GIB), "torch": "cpu"}, "2.8.0", 8.5 + 1),
+        ({"weights": int(3.66 * GIB), "torch": "cpu"}, "2.8.0", 7.5 + 1),
         ({"weights": 2 * GIB, "torch": "cpu"}, "cpu", 1.65 + 1),
     ],
 )
