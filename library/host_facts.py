@@ -93,6 +93,10 @@ options:
     description: PEM file with the certificate authorities to trust; empty for the system's.
     type: path
     default: ""
+  seal:
+    description: Record of an installation that was proven, written by M(site_seal); empty to look at none.
+    type: path
+    default: ""
   inject:
     description:
       - Facts to take as given instead of as observed, of the structure of RV(facts), to rehearse a host that one does
@@ -177,6 +181,10 @@ warnings_found:
   description: What will work, but not as well as it could.
   returned: always
   type: list
+seal:
+  description: "key and lines of the seal, and intact: whether every file is as it was then; empty without O(seal)."
+  returned: always
+  type: dict
 report:
   description: The plan as lines to read.
   returned: always
@@ -204,6 +212,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import host, libcuda_worker, nvidia
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.plan import EARLIEST_CLOCK, INT4_CAPABILITIES, Settings, make_plan
+from ansible.module_utils.chatglm.seal import look
 
 DRIVER_TIMEOUT = 20.0  # seconds; a cold WSL driver may take several
 SOURCE_TIMEOUT = 5.0
@@ -559,6 +568,7 @@ def main() -> None:
             "check_sources": {"type": "list", "elements": "dict", "default": [], "options": group},
             "check_sources_when": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
             "ca_bundle": {"type": "path", "default": ""},
+            "seal": {"type": "path", "default": ""},
             "inject": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
@@ -595,6 +605,7 @@ def main() -> None:
     except Failure as failure:
         module.fail_json(msg=str(failure))
     outcome["warnings_found"] = outcome.pop("warnings")
+    outcome["seal"] = look(params["home"], params["seal"]) if params["seal"] else {}
     module.exit_json(changed=False, facts=facts, **outcome)
 
 

@@ -12,7 +12,8 @@ description:
     renews it last. An interruption at any point therefore leaves nothing that a later run trusts.
   - Files are hard links to uv's cache while the work lasts, and the cache is removed after it, so that the disk holds
     everything once, 1.2 GB with torch's CPU build, 5.5 GB with torch 2.7.1 and about 7 GB with torch 2.8.0 (measured).
-    A change of torch's build needs both for a while. Where hard links are not possible (C(/mnt/c) in WSL), it is twice that until the end.
+    A change of torch's build needs both for a while. Where hard links are not possible (C(/mnt/c) in WSL), it is twice
+    that until the end.
   - Distributions that were added by hand stay and are reported, unless the environment has to be built anew.
   - The host needs a Python, but neither pip nor the venv module; the system's own packages are never touched.
   - When nothing is to do, neither C(uv) nor a network is used, and no file of the environment is read in full but the
