@@ -234,7 +234,8 @@ def check_port(host: str, port: int) -> None:
         raise Failure(
             f"port {port} of {host} is taken by {port_owner(port)}",
             "a free port",
-            "stop that process (is it the web demo?), or choose another port with -e chatglm_port=",
+            "stop it (a chat page that runs already? Ctrl+C in its terminal, or kill and the pid), "
+            f"or choose another port: -e chatglm_port={port + 1}",
         )
 
 
