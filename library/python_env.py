@@ -48,7 +48,7 @@ options:
     type: bool
     default: false
   index_url:
-    description: The package index. Default is what the host's pip configuration says, else pypi.org.
+    description: The package index. Default is what the host's pip configuration says, else the Python Package Index.
     type: str
     default: ""
   find_links:

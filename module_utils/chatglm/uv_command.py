@@ -60,7 +60,7 @@ class Sources:
     """Where packages come from, settings of the role and of the host's pip taken together.
 
     Attributes:
-        index_url: the package index; empty for uv's default, pypi.org.
+        index_url: the package index; empty for uv's default, the Python Package Index.
         extra_index_urls: further indexes.
         find_links: folders or pages with distribution files.
         torch_index_url: index of torch builds that are not on the package index; empty to ask none.

@@ -31,8 +31,8 @@ REFUSED = """error: Request failed after 3 retries in 4.5s
   cause: tcp connect error
   cause: Connection refused (os error 111)
 """
-TLS = """error: Failed to fetch: https://pypi.org/simple/torch/
-  cause: error sending request for url (https://pypi.org/simple/torch/)
+TLS = """error: Failed to fetch: https://index.example.org/simple/torch/
+  cause: error sending request for url (https://index.example.org/simple/torch/)
   cause: client error (Connect)
   cause: invalid peer certificate: UnknownIssuer
 """
