@@ -488,6 +488,8 @@ def _look_deeper(
             observed.faults[name] = f"version {items[0][0]}"
         elif entry and entry.get("pin") != digest_of(list(pin.hashes)):
             observed.faults[name] = "its locked digests changed"
+        elif name in observed.stamp.get("doubtful", []):
+            observed.faults[name] = "an interrupted run was at work on it"
         elif name not in unchanged:
             record = read_record(site, items[0][1])
             if record is None:
@@ -558,11 +560,17 @@ def make_plan(wanted: Wanted, observed: Observed) -> Plan:
 
 
 def invalidate(path: str, stamp: dict[str, Any], acted: Iterable[str]) -> None:
-    """Mark the stamp as unfinished and forget what it says about the distributions that are about to change."""
-    if stamp:
-        gone = set(acted)
-        kept = {name: entry for name, entry in stamp.get("distributions", {}).items() if name not in gone}
-        write_json(f"{path}/{STAMP}", {**stamp, "complete": False, "distributions": kept})
+    """Mark the stamp as unfinished, and note the distributions that are about to change as doubtful.
+
+    An installer that is killed can leave a RECORD that is cut between two lines: all that it lists is there, and what
+    it does not list is looked at by nobody. So what an interrupted run was at work on is installed again.
+    """
+    gone = set(acted)
+    kept = {name: entry for name, entry in stamp.get("distributions", {}).items() if name not in gone}
+    cfg = Path(path, "pyvenv.cfg").read_text(encoding="utf-8", errors="replace") if not stamp else ""
+    base = stamp or {"format": STAMP_FORMAT, "pyvenv": cfg, "imports": []}
+    doubtful = sorted(gone | set(stamp.get("doubtful", [])))
+    write_json(f"{path}/{STAMP}", {**base, "complete": False, "distributions": kept, "doubtful": doubtful})
 
 
 def verify_installed(path: str, minor: str, pins: dict[str, Pin]) -> dict[str, str]:

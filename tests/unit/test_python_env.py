@@ -407,6 +407,25 @@ def test_a_killed_repair_leaves_nothing_that_is_trusted(host, seed):
         assert (host.site / f"pkg{number}" / "f0.py").read_text() == "#\n" * 200
 
 
+def test_a_record_that_an_interrupted_repair_cut_is_not_trusted(built):
+    """Every file that the cut RECORD lists is right, so only the note of what was at work tells."""
+    damaged = built.site / "alpha" / "data.txt"
+    record = built.site / "alpha-1.0.dist-info" / "RECORD"
+    lines = [line for line in record.read_text().splitlines() if damaged.name not in line]
+    damaged.write_text("damaged")
+    record.write_text("\n".join(lines) + "\n")
+    made = stamp(built)
+    kept = {name: entry for name, entry in made["distributions"].items() if name != "alpha"}
+    unfinished = {**made, "complete": False, "distributions": kept, "doubtful": ["alpha"]}
+    (built.path / ".chatglm-env.json").write_text(json.dumps(unfinished))
+    result = built.good()
+    assert result["action"] == "repair"
+    assert result["reinstall"] == ["alpha==1.0: an interrupted run was at work on it"]
+    assert damaged.read_text() != "damaged"
+    assert "doubtful" not in stamp(built)
+    assert built.good()["action"] == "none"
+
+
 def failing(host, **options):
     result = host.run(**options)
     assert result.get("failed"), result
