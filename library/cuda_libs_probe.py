@@ -83,18 +83,18 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import apt_sources, cuda_lookup, cuda_lookup_worker, host, nvidia
+from ansible.module_utils.chatglm.processes import source_of
 
 TIMEOUT = 60  # seconds; cublasLt has hundreds of megabytes
 
 
 def probe() -> list[dict[str, str]]:
     """Return the worker's answers."""
-    source = cuda_lookup_worker.__loader__.get_source(cuda_lookup_worker.__name__)
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-", *cuda_lookup.REPORTED],
             check=False,
-            input=source,
+            input=source_of(cuda_lookup_worker),
             capture_output=True,
             text=True,
             errors="replace",

@@ -211,7 +211,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import host, libcuda_worker, nvidia
 from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.plan import EARLIEST_CLOCK, INT4_CAPABILITIES, Settings, make_plan
+from ansible.module_utils.chatglm.plan import EARLIEST_CLOCK, Settings, make_plan
+from ansible.module_utils.chatglm.processes import listener, source_of
 from ansible.module_utils.chatglm.seal import look
 
 DRIVER_TIMEOUT = 20.0  # seconds; a cold WSL driver may take several
@@ -258,8 +259,7 @@ def run(command: list[str], timeout: float, stdin: str = "") -> tuple[int, str, 
 
 def ask_libcuda(path: str) -> dict[str, Any]:
     """Return what the libcuda at ``path`` says, asked in a process of its own."""
-    source = libcuda_worker.__loader__.get_source(libcuda_worker.__name__)
-    status, out, err = run([sys.executable, "-I", "-", path], DRIVER_TIMEOUT, source)
+    status, out, err = run([sys.executable, "-I", "-", path], DRIVER_TIMEOUT, source_of(libcuda_worker))
     try:
         return dict(json.loads(out.strip().splitlines()[-1]))
     except (IndexError, ValueError):
@@ -362,22 +362,19 @@ def look_at_disk(home: str, uid: int) -> dict[str, Any]:
 
 def port_owner(port: int, home: str) -> dict[str, Any] | None:
     """Return pid, command and ours (started from ``home``) of who listens on ``port``, None where that is hidden."""
-    inodes = host.listening_inodes(read("/proc/net/tcp"), port) + host.listening_inodes(read("/proc/net/tcp6"), port)
-    wanted = {f"socket:[{inode}]" for inode in inodes}
-    for process in Path("/proc").glob("[0-9]*") if wanted else ():
-        try:
-            if not any(os.readlink(handle) in wanted for handle in (process / "fd").iterdir()):
-                continue
-            words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            folder = os.readlink(process / "cwd")
-        except OSError:
-            continue
-        # The demo's working folder and program are below home; venv/bin/python is a link to outside, so unresolved too.
-        places = [folder, *(word for word in words[:3] if word.startswith("/"))]
-        below = os.path.realpath(home) + "/"
-        ours = any(f"{os.path.realpath(place)}/".startswith(below) or place.startswith(home + "/") for place in places)
-        return {"pid": int(process.name), "command": " ".join(words).strip()[:200], "ours": ours}
-    return None
+    found = listener(port)
+    if found is None:
+        return None
+    pid, words = found
+    try:
+        folder = os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return None
+    # The demo's working folder and program are below home; venv/bin/python is a link to outside, so unresolved too.
+    places = [folder, *(word for word in words[:3] if word.startswith("/"))]
+    below = os.path.realpath(home) + "/"
+    ours = any(f"{os.path.realpath(place)}/".startswith(below) or place.startswith(home + "/") for place in places)
+    return {"pid": pid, "command": " ".join(words).strip()[:200], "ours": ours}
 
 
 def look_at_port(listen: str, port: int, home: str) -> dict[str, Any]:
@@ -564,7 +561,7 @@ def main() -> None:
             "min_memory_gb": {"type": "float", "default": 5.0},
             "weights_gb": {"type": "float", "default": 3.65},
             "environment_gb": {"type": "dict", "default": {}},
-            "int4_capabilities": {"type": "list", "elements": "str", "default": list(INT4_CAPABILITIES)},
+            "int4_capabilities": {"type": "list", "elements": "str", "default": list(nvidia.INT4_CAPABILITIES)},
             "check_sources": {"type": "list", "elements": "dict", "default": [], "options": group},
             "check_sources_when": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
             "ca_bundle": {"type": "path", "default": ""},

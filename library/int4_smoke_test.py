@@ -150,7 +150,7 @@ from ansible.module_utils.chatglm import page as page_client
 from ansible.module_utils.chatglm import smoke, smoke_worker
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import digest_of, read_json, sha256_file, write_json
-from ansible.module_utils.chatglm.processes import Child, port_free, port_owner
+from ansible.module_utils.chatglm.processes import Child, port_free, port_owner, source_of
 
 SETTINGS = ("model_path", "python", "device", "url", "question", "expected", "max_new_tokens", "min_tokens_per_second")
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -163,13 +163,6 @@ class StageError(Exception):
         """Keep both."""
         super().__init__(str(verdict))
         self.verdict, self.log = verdict, log
-
-
-def source_of(module: Any) -> str:
-    """Return the source of a Python module, inside Ansible's zip too."""
-    source: str | None = module.__loader__.get_source(module.__name__)
-    assert source is not None
-    return source
 
 
 def stop_on_signal(number: int, _frame: object) -> NoReturn:

@@ -15,6 +15,9 @@ SMI_PATHS = (f"{WSL_FOLDER}/nvidia-smi", "/usr/bin/nvidia-smi", "/usr/local/bin/
 """Tried by absolute path: shells of root, ssh and Ansible do not have WSL's folder on PATH."""
 
 # The name comes last, so that a comma in it does no harm.
+INT4_CAPABILITIES = ("6.1", "6.2", "7.0", "7.2", "7.5", "8.0", "8.6", "8.9")
+"""Compute capabilities that upstream's int4 kernels hold machine code for; there is no PTX for the others."""
+
 SMI_FIELDS = ("uuid", "memory.total", "memory.free", "driver_version", "compute_cap", "name")
 SMI_FIELDS_OLD = tuple(field for field in SMI_FIELDS if field != "compute_cap")
 """For drivers before 470, which answer compute_cap with "is not a valid field to query"."""

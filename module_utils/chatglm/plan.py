@@ -11,16 +11,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .host import GIB, NO_SYMLINK_TYPES, gigabytes, version_tuple
-from .nvidia import CUDA_ERRORS, WSL_FOLDER, cuda_version
+from .nvidia import CUDA_ERRORS, INT4_CAPABILITIES, WSL_FOLDER, cuda_version
 
 PYTHONS = ("3.12", "3.11", "3.10")
 """Interpreters with wheels for everything that is locked, best first: tokenizers of transformers 4.41 ends at 3.12."""
 
 TRANSFORMERS = "4.41.2"
 """Newest whose private methods are as the model's own stream_chat calls them; 4.42 changed _get_logits_warper."""
-
-INT4_CAPABILITIES = ("6.1", "6.2", "7.0", "7.2", "7.5", "8.0", "8.6", "8.9")
-"""Compute capabilities that upstream's int4 kernels hold machine code for; there is no PTX for the others."""
 
 CUDA_PACKAGES = {
     "11": ("libcudart11.0", "libcublaslt11"),

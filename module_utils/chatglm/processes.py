@@ -1,4 +1,4 @@
-"""Child processes that are always cleaned up, and who owns a port."""
+"""Child processes that are always cleaned up, the workers piped to them, and who owns a port."""
 
 from __future__ import annotations
 
@@ -11,17 +11,40 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import IO
+
+from .host import listening_inodes
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 TAIL_BYTES = 6000
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies, even by SIGKILL; runs between fork and exec."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def die_with_parent() -> Callable[[], None]:
+    """Return what a child has to run between fork and exec to die with this process, even when that is by SIGKILL."""
+    parent = os.getpid()
+
+    def tie() -> None:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the call
+            os._exit(1)
+
+    return tie
+
+
+def source_of(module: ModuleType) -> str:
+    """Return the source of a worker, to be piped to another Python; inside Ansible's zip there is no file to run.
+
+    Raises:
+        ImportError: the module was loaded without its source.
+
+    """
+    source: str | None = module.__loader__.get_source(module.__name__)  # type: ignore[union-attr]
+    if source is None:
+        raise ImportError(f"{module.__name__} has no source")
+    return source
 
 
 class Child:
@@ -56,7 +79,7 @@ class Child:
                 stdout=subprocess.PIPE if read else stream,
                 stderr=stream,
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - the modules have one thread
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - the modules have one thread
             )
 
     def __enter__(self) -> Child:
@@ -153,20 +176,23 @@ def port_free(host: str, port: int) -> bool:
     return True
 
 
-def port_owner(port: int, proc: Path = Path("/proc")) -> str:
-    """Return ``pid N (COMMAND)`` of the process that listens on ``port``, or why it cannot be named."""
+def listener(port: int, proc: Path = Path("/proc")) -> tuple[int, list[str]] | None:
+    """Return process id and command line (words) of who listens on TCP ``port``, or None where that is hidden."""
     wanted = set()
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
-            for line in (proc / "net" / table).read_text().splitlines()[1:]:
-                cells = line.split()
-                # 0A is LISTEN (include/net/tcp_states.h); the last-but-some cell is the socket's inode.
-                if cells[3] == "0A" and int(cells[1].rpartition(":")[2], 16) == port:
-                    wanted.add(f"socket:[{cells[9]}]")
-    for folder in proc.glob("[0-9]*"):
+            inodes = listening_inodes((proc / "net" / table).read_text(), port)
+            wanted |= {f"socket:[{inode}]" for inode in inodes}
+    for folder in proc.glob("[0-9]*") if wanted else ():
         with contextlib.suppress(OSError):
-            for descriptor in (folder / "fd").iterdir():
-                if os.readlink(descriptor) in wanted:
-                    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-                    return f"pid {folder.name} ({command.strip()[:200]})"
-    return "a process of another user, or outside this Linux (on WSL: a Windows program)"
+            if any(os.readlink(descriptor) in wanted for descriptor in (folder / "fd").iterdir()):
+                return int(folder.name), (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    return None
+
+
+def port_owner(port: int, proc: Path = Path("/proc")) -> str:
+    """Return ``pid N (COMMAND)`` of the process that listens on ``port``, or why it cannot be named."""
+    found = listener(port, proc)
+    if found is None:
+        return "a process of another user, or outside this Linux (on WSL: a Windows program)"
+    return f"pid {found[0]} ({' '.join(found[1]).strip()[:200]})"

@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .files import digest_of
+from .nvidia import INT4_CAPABILITIES
 
 GIB = 1 << 30
-# Machine code in upstream's int4 kernels, which hold no PTX (shared facts: 6.1 to 8.9).
-INT4_CAPABILITIES = ("6.1", "6.2", "7.0", "7.2", "7.5", "8.0", "8.6", "8.9")
 PLAY_AGAIN = "run the play again"
 READ_LOG = "read the log at the end of this message"
 # What errors say when transformers and the model's own code do not fit: by tokenizer, by configuration, and (4.42 and

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import hub_worker
 from .content import TransferError
-from .processes import die_with_parent
+from .processes import die_with_parent, source_of
 from .snapshot import Entry, entries
 from .transfer import Moved, Options, Progress, copy, fetch, get_json, shown
 
@@ -178,8 +178,7 @@ class Hub(Source):
             "ca_bundle": self.options.ca_bundle,
             "locate": names,
         }
-        source = hub_worker.__loader__.get_source(hub_worker.__name__)  # type: ignore[union-attr]
-        script = f"{source}\nmain({request!r})\n"
+        script = f"{source_of(hub_worker)}\nmain({request!r})\n"
         # requests would ask a proxy even for this host's own loopback address.
         local = ",".join(
             filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost"))
@@ -195,7 +194,7 @@ class Hub(Source):
                 timeout=limit,
                 check=False,
                 env=environment,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent(),
             )
         except subprocess.TimeoutExpired as error:
             raise TransferError("timeout", f"huggingface_hub gave no answer for {limit:.0f} s") from error

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
 import re
 import shutil
-import signal
 import ssl
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -23,6 +20,7 @@ from .failure import Failure
 from .files import write_atomic, write_json
 from .locks import Pin
 from .pip_config import PipConfig
+from .processes import die_with_parent
 from .python_env import (
     CACHE_MARK,
     STAMP,
@@ -309,13 +307,6 @@ def explain(stderr: str, doing: str) -> Failure:
     )
 
 
-def _die_with(parent: int) -> None:
-    """Tie a child to its parent: an orphaned uv would go on writing where the next run builds."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # it died before the call
-        os._exit(1)
-
-
 class Workshop:
     """Runs uv for one environment and does what a plan says.
 
@@ -356,7 +347,7 @@ class Workshop:
                 env=environment,
                 cwd="/",
                 check=False,
-                preexec_fn=partial(_die_with, os.getpid()),
+                preexec_fn=die_with_parent(),  # an orphan would go on writing where the next run builds
             )
         except subprocess.TimeoutExpired as error:
             raise Failure(
@@ -472,7 +463,7 @@ class Workshop:
                 env=environment,
                 cwd="/",
                 check=False,
-                preexec_fn=partial(_die_with, os.getpid()),
+                preexec_fn=die_with_parent(),
             )
         except subprocess.TimeoutExpired as error:
             raise Failure(

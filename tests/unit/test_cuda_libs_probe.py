@@ -1,13 +1,12 @@
 """The module cuda_libs_probe and its worker, with small libraries compiled in place of CUDA's."""
 
-import json
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import cuda_libs_probe
 import pytest
-from ansible.module_utils import basic
 from ansible.module_utils.chatglm import apt_sources
 
 pytestmark = pytest.mark.skipif(
@@ -42,16 +41,8 @@ def toolkit(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    def runner(**options):
-        arguments = {**options, "_ansible_remote_tmp": "/tmp"}
-        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        with pytest.raises(SystemExit):
-            cuda_libs_probe.main()
-        return json.loads(capsys.readouterr().out)
-
-    return runner
+def run(run_module):
+    return partial(run_module, cuda_libs_probe)
 
 
 OPTIONS = {"packages": ["libcudart-of-nowhere", "libcublaslt-of-nowhere"], "component": "non-free"}

@@ -8,11 +8,11 @@ import socket
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import host_facts
 import pytest
-from ansible.module_utils import basic
 from ansible.module_utils.chatglm import libcuda_worker
 
 GPU = {
@@ -34,18 +34,8 @@ FIT = {
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Return a function that runs the module in this process and returns its answer."""
-
-    def runner(check=False, **options):
-        arguments = {**options, "_ansible_check_mode": check, "_ansible_remote_tmp": "/tmp"}
-        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        with pytest.raises(SystemExit):
-            host_facts.main()
-        return json.loads(capsys.readouterr().out)
-
-    return runner
+def run(run_module):
+    return partial(run_module, host_facts)
 
 
 @pytest.fixture

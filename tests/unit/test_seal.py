@@ -7,7 +7,6 @@ from pathlib import Path
 import host_facts
 import pytest
 import site_seal
-from ansible.module_utils import basic
 from ansible.module_utils.chatglm import seal
 
 
@@ -83,32 +82,17 @@ def test_no_seal_and_no_home(tmp_path):
     assert seal.look(str(tmp_path / "home"), str(tmp_path / "home/state/seal.json"))["intact"] is False
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Return a function that runs a module in this process and returns its answer."""
-
-    def runner(module, check=False, **options):
-        arguments = {**options, "_ansible_check_mode": check, "_ansible_remote_tmp": "/tmp"}
-        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        with pytest.raises(SystemExit):
-            module.main()
-        return json.loads(capsys.readouterr().out)
-
-    return runner
-
-
-def test_the_module_writes_what_host_facts_reads(home, run):
+def test_the_module_writes_what_host_facts_reads(home, run_module):
     path = home / "state" / "seal.json"
     arguments = {"home": str(home), "path": str(path), "key": "k", "lines": ["proven"]}
-    assert run(site_seal, check=True, **arguments)["changed"] is False
+    assert run_module(site_seal, check=True, **arguments)["changed"] is False
     assert not path.exists()
-    assert run(site_seal, **arguments)["changed"] is False
-    found = run(host_facts, home=str(home), device="cpu", seal=str(path))
+    assert run_module(site_seal, **arguments)["changed"] is False
+    found = run_module(host_facts, home=str(home), device="cpu", seal=str(path))
     assert found["seal"] == {"key": "k", "lines": ["proven"], "intact": True}
 
 
-def test_the_module_says_what_it_cannot_read(home, run):
-    result = run(site_seal, home=str(home / "gone"), path=str(home / "gone/seal.json"), key="k")
+def test_the_module_says_what_it_cannot_read(home, run_module):
+    result = run_module(site_seal, home=str(home / "gone"), path=str(home / "gone/seal.json"), key="k")
     assert result["failed"] is True
     assert result["msg"].startswith(f"Found: {home}/gone: No such file or directory. Expected: ")
