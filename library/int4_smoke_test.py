@@ -70,6 +70,11 @@ options:
         proof due. The launcher's own digest is added.
     type: dict
     default: {}
+  repaired:
+    description: What this run has changed before, in words. Makes a new proof due, also when the digests are the old ones.
+    type: list
+    elements: str
+    default: []
   mode:
     description: V(auto) proves when it is due, V(always) at every run.
     type: str
@@ -129,6 +134,10 @@ time:
   description: When the proof was made (UTC, ISO 8601).
   type: str
   returned: when a proof was made or still holds
+suspect_files:
+  description: Whether a damaged file can be the cause, so that it is worth while to read all of them.
+  type: bool
+  returned: failure
 log:
   description: End of the log of what failed.
   type: str
@@ -373,7 +382,7 @@ def run(module: AnsibleModule) -> None:
     settings = {name: params[name] for name in SETTINGS}
     test = digest_of([source_of(part) for part in (smoke, smoke_worker, page_client)])
     record = read_json(params["proof"])
-    reason = smoke.due_reason(record, subject, settings, test, params["mode"])
+    reason = smoke.due_reason(record, subject, settings, test, mode=params["mode"], repaired=params["repaired"])
     old = record if isinstance(record, dict) else {}
     result: dict[str, Any] = {"due": bool(reason), "due_reason": reason, "changed": bool(reason)}
     if not reason:
@@ -408,7 +417,7 @@ def run(module: AnsibleModule) -> None:
             outcome = prove(params, demands, Path(folder))
     except Failure as failure:
         write_json(params["proof"], {**new, "verdict": "failed", "reasons": [str(failure)], "report": {}})
-        module.fail_json(**result, msg=str(failure), verdict="failed")
+        module.fail_json(**result, msg=str(failure), verdict="failed", suspect_files=False)
     verdicts = outcome["verdicts"]
     failed = [str(verdict) for verdict in verdicts if not verdict.ok]
     new.update(report=outcome["report"], verdicts=smoke.as_dicts(verdicts), verdict="failed" if failed else "ok")
@@ -418,6 +427,7 @@ def run(module: AnsibleModule) -> None:
             **result,
             msg="\n".join(["the chat is not proven.", *failed, "End of the log:", smoke.last_lines(outcome["log"])]),
             verdict="failed",
+            suspect_files=any(verdict.files for verdict in verdicts if not verdict.ok),
             verdicts=new["verdicts"],
             report=new["report"],
             time=new["time"],
@@ -451,6 +461,7 @@ def main() -> None:
             "answer_timeout": {"type": "int", "default": 300},
             "proof": {"type": "path", "required": True},
             "subject": {"type": "dict", "default": {}},
+            "repaired": {"type": "list", "elements": "str", "default": []},
             "mode": {"type": "str", "choices": ["auto", "always"], "default": "auto"},
         },
         supports_check_mode=True,

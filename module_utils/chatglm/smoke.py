@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,13 +29,14 @@ MISFITS = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """One judgement. ``remedy`` is empty when ``ok``."""
+    """One judgement. ``remedy`` is empty when ``ok``; ``files`` says whether a damaged file can be the cause."""
 
     name: str
     ok: bool
     found: str
     expected: str
     remedy: str = ""
+    files: bool = True
 
     def __str__(self) -> str:
         """Return the line that a user reads."""
@@ -59,7 +61,15 @@ class Demands:
     min_tokens_per_second: float = 0.0
 
 
-def due_reason(record: Any, subject: dict[str, Any], settings: dict[str, Any], test: str, mode: str = "auto") -> str:
+def due_reason(
+    record: Any,
+    subject: dict[str, Any],
+    settings: dict[str, Any],
+    test: str,
+    *,
+    mode: str = "auto",
+    repaired: Sequence[str] = (),
+) -> str:
     """Return why a proof is due, or an empty text when the recorded one still holds.
 
     Args:
@@ -68,6 +78,7 @@ def due_reason(record: Any, subject: dict[str, Any], settings: dict[str, Any], t
         settings: the test's own settings.
         test: digest of the test's own code.
         mode: auto or always.
+        repaired: what this run has changed before, in words: whoever has something repaired wants to see that it works.
 
     """
     if mode == "always":
@@ -76,6 +87,8 @@ def due_reason(record: Any, subject: dict[str, Any], settings: dict[str, Any], t
         return "never proven"
     if record.get("verdict") != "ok":
         return "the last proof failed"
+    if repaired:
+        return f"changed in this run: {', '.join(repaired)}"
     if record.get("key") == proof_key(subject, settings, test):
         return ""
     old = record["subject"]
@@ -123,6 +136,7 @@ def diagnose_cuda(cuda: dict[str, Any]) -> Verdict:
             "torch in the virtualenv is a CPU build (torch.version.cuda is None)",
             "a CUDA build of torch",
             f"{PLAY_AGAIN} with -e chatglm_device=cuda: role virtualenv installs that build",
+            files=False,
         )
     if driver.startswith("none"):
         return Verdict(
@@ -132,6 +146,7 @@ def diagnose_cuda(cuda: dict[str, Any]) -> Verdict:
             "libcuda.so.1",
             "on WSL install the NVIDIA driver on Windows (never inside WSL), then run wsl --shutdown there; "
             "without a GPU: -e chatglm_device=cpu",
+            files=False,
         )
     # Within one major version of CUDA a build runs on older drivers too (NVIDIA's minor-version compatibility).
     if int(number(driver)) < int(number(str(cuda["build"]))):
@@ -141,6 +156,7 @@ def diagnose_cuda(cuda: dict[str, Any]) -> Verdict:
             f"the driver supports CUDA {driver}, torch was built for {cuda['build']}",
             f"a driver for CUDA {cuda['build']}",
             f"update the NVIDIA driver (on WSL: the one on Windows), or {PLAY_AGAIN} to get a torch for this driver",
+            files=False,
         )
     return Verdict(
         name,
@@ -148,6 +164,7 @@ def diagnose_cuda(cuda: dict[str, Any]) -> Verdict:
         str(cuda.get("error", "torch.cuda.is_available() is False")),
         expected,
         "close other programs that use the GPU, on WSL run wsl --shutdown on Windows, then run the play again",
+        files=False,
     )
 
 
@@ -181,6 +198,7 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             "5.1 GiB or more free",
             "close what uses the GPU (nvidia-smi lists it; on Windows the browser, games), or a demo that still runs; "
             "then run the play again",
+            files=False,
         )
     if "no kernel image" in lower or (
         "int4weight" in lower and cuda.get("capability") and cuda["capability"] not in INT4_CAPABILITIES
@@ -191,6 +209,7 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             f"GPU {cuda.get('name', '')} with compute capability {cuda.get('capability', 'unknown')}",
             f"one that the int4 kernels hold code for: {', '.join(INT4_CAPABILITIES)}",
             "run on another GPU, or with -e chatglm_device=cpu",
+            files=False,
         )
     if kernels.get("import", "ok") != "ok":
         return Verdict(
@@ -208,6 +227,7 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             f"the loader finds no CUDA library for cpm_kernels: {', '.join(missing)}",
             "cuda, cudart and cublasLt where cpm_kernels looks",
             f"{PLAY_AGAIN}: role cuda_libs installs them",
+            files=False,
         )
     if "modulenotfounderror" in lower or "importerror" in lower or "no module named" in lower:
         return Verdict(
@@ -247,6 +267,7 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             "no gcc, which the model's code needs to build its CPU kernel",
             "gcc",
             "install it (sudo apt install gcc) and run the play again",
+            files=False,
         )
     if "cannot find empty port" in lower:
         return Verdict(
@@ -255,6 +276,7 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             "the port was taken while the demo started",
             "a free port",
             "stop what listens there, or choose another with -e chatglm_port=",
+            files=False,
         )
     if "localhost is not accessible" in lower:
         return Verdict(
@@ -263,6 +285,7 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             "gradio cannot reach its own page",
             "a direct connection to this machine",
             "check the variables http_proxy and no_proxy (127.0.0.1 belongs in no_proxy); then run the play again",
+            files=False,
         )
     return Verdict(where, False, last_line(text), "no error", READ_LOG)
 
@@ -334,6 +357,7 @@ def diagnose_exit(status: int | None, tail: str, report: dict[str, Any], where: 
         f"the process was killed by signal {name}",
         "an end of its own",
         remedies.get(signal.Signals(killed), READ_LOG) if killed in set(signal.Signals) else READ_LOG,
+        files=killed not in (signal.SIGKILL, signal.SIGILL),
     )
 
 
@@ -345,6 +369,7 @@ def timed_out(where: str, seconds: float, option: str) -> Verdict:
         f"no end within {seconds:.0f} s",
         f"an end within {seconds:.0f} s",
         f"look at the log; if the machine is just slow, raise {option}",
+        files=False,
     )
 
 
@@ -408,6 +433,7 @@ def judge_model(model: dict[str, Any], demands: Demands) -> list[Verdict]:
             f"{floor} tokens/s or more",
             "close other programs that use the GPU (Windows moves GPU memory to RAM when it is short: about a token a "
             "minute), or lower smoke_test_min_tokens_per_second",
+            files=False,
         )
     )
     return [cleared(verdict) for verdict in verdicts]
@@ -472,6 +498,7 @@ def judge_page(page: dict[str, Any], model: dict[str, Any], demands: Demands) ->
             "free" if page.get("port_free") else "still taken",
             "a free port after the demo's end",
             "stop the process that still listens there",
+            files=False,
         )
     )
     return [cleared(verdict) for verdict in verdicts]
@@ -484,7 +511,7 @@ def cleared(verdict: Verdict) -> Verdict:
 
 def as_dicts(verdicts: list[Verdict]) -> list[dict[str, Any]]:
     """Return the verdicts as they are recorded."""
-    return [asdict(verdict) for verdict in verdicts]
+    return [{name: value for name, value in asdict(verdict).items() if name != "files"} for verdict in verdicts]
 
 
 def summary(report: dict[str, Any]) -> str:

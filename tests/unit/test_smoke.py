@@ -168,7 +168,6 @@ RECORD["key"] = smoke.proof_key(RECORD["subject"], RECORD["settings"], "t")
     ("record", "given", "reason"),
     [
         (RECORD, (RECORD["subject"], {"question": "q"}, "t"), ""),
-        (RECORD, (RECORD["subject"], {"question": "q"}, "t", "always"), "asked for"),
         (None, ({}, {}, "t"), "never proven"),
         ("damaged", ({}, {}, "t"), "never proven"),
         ({**RECORD, "verdict": "failed"}, (RECORD["subject"], {"question": "q"}, "t"), "the last proof failed"),
@@ -180,6 +179,29 @@ RECORD["key"] = smoke.proof_key(RECORD["subject"], RECORD["settings"], "t")
 )
 def test_why_a_proof_is_due(record, given, reason):
     assert smoke.due_reason(record, *given) == reason
+
+
+def test_a_proof_is_due_when_asked_for_and_after_a_repair():
+    same = (RECORD, RECORD["subject"], {"question": "q"}, "t")
+    assert smoke.due_reason(*same, mode="always") == "asked for"
+    assert smoke.due_reason(*same, repaired=["weights", "web demo"]) == "changed in this run: weights, web demo"
+    assert smoke.due_reason(None, {}, {}, "t", repaired=["weights"]) == "never proven"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "files"),
+    [
+        (smoke.diagnose("OSError: whatever", {}, "model, load", "cpu"), True),
+        (smoke.diagnose("invalid load key, 'v'", {}, "model, load", "cpu"), True),
+        (smoke.diagnose("torch.OutOfMemoryError: CUDA out of memory", {}, "model, load", "cuda"), False),
+        (smoke.diagnose("OSError: Cannot find empty port in range: 7860-7860", {}, "page, start", "cpu"), False),
+        (smoke.diagnose_exit(-11, "", {}, "model, load", "cpu"), True),
+        (smoke.diagnose_exit(-9, "", {}, "model, load", "cpu"), False),
+        (smoke.timed_out("model, load", 1, "smoke_test_load_timeout"), False),
+    ],
+)
+def test_only_where_a_file_can_be_the_cause_are_files_suspected(verdict, files):
+    assert verdict.files is files
 
 
 # --- the page's protocol ---------------------------------------------------------------------------------------------

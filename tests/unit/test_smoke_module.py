@@ -153,6 +153,20 @@ def test_too_slow_is_named(host):
     assert "speed: found 20.0 tokens/s; expected 50.0 tokens/s or more" in result["msg"]
 
 
+def test_after_a_repair_it_proves_anew_and_check_mode_says_so(host):
+    host.run()
+    assert host.run(check=True, repaired=["weights"])["due_reason"] == "changed in this run: weights"
+    assert host.run(repaired=["weights"])["changed"]
+    assert not host.run()["changed"]
+
+
+def test_it_says_whether_damaged_files_can_be_the_cause(host):
+    host.model = bad(REPORT, nonfinite_logits=1)
+    assert host.run()["suspect_files"]
+    host.model = {"kind": "kill", "value": 9}
+    assert not host.run()["suspect_files"]
+
+
 def test_a_failed_run_invalidates_an_older_proof(host):
     host.run()
     host.model = bad(REPORT, nonfinite_logits=1)
