@@ -71,7 +71,7 @@ options:
     type: dict
     default: {}
   repaired:
-    description: What this run has changed before, in words. Makes a new proof due, also when the digests are the old ones.
+    description: What this run has changed before, in words. Makes a new proof due, whatever the digests say.
     type: list
     elements: str
     default: []
