@@ -173,6 +173,12 @@ plan:
   description: device, gpu, python, torch, transformers, cuda_packages, apt_component, notes; empty when refused.
   returned: always
   type: dict
+likely:
+  description:
+    - The same as RV(plan), also where the host is refused, its gaps filled by what is installed (the virtualenv's
+      interpreter and torch build) and by what most hosts have. For looking at an installation, not for making one.
+  returned: always
+  type: dict
 refusals:
   description: "All reasons why the installation cannot go on: code, found, expected, remedy, text."
   returned: always

@@ -7,7 +7,7 @@ notes on the upstreams that README.md sums up under "What is pinned, and why".
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .host import GIB, NO_SYMLINK_TYPES, gigabytes, version_tuple
@@ -108,9 +108,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """plan is None exactly when refusals is not empty."""
+    """plan is None exactly when refusals is not empty.
+
+    likely: the plan as if nothing had been refused, from what is installed and what most hosts have: an installation
+        can be judged by it on a host whose driver, disk or clock stopped the run. It is ``plan`` where there is one.
+    """
 
     plan: Plan | None
+    likely: Plan
     refusals: list[Refusal]
     warnings: list[str]
     report: list[str]
@@ -119,6 +124,7 @@ class Outcome:
         """Return plain values for JSON; each refusal is its text and its parts."""
         return {
             "plan": asdict(self.plan) if self.plan else {},
+            "likely": asdict(self.likely),
             "refusals": [{**asdict(refusal), "text": str(refusal)} for refusal in self.refusals],
             "warnings": self.warnings,
             "report": self.report,
@@ -605,10 +611,30 @@ def make_plan(facts: dict[str, Any], settings: Settings) -> Outcome:
         plan = Plan("cuda" if gpu else "cpu", gpu, python, torch, TRANSFORMERS, packages, component, notes)
     return Outcome(
         plan,
+        plan or likely_plan(facts, settings, Plan("", gpu, python, torch, TRANSFORMERS, packages, component, notes)),
         refusals,
         warnings,
         report(facts, settings, plan=plan, gpu=gpu, python=python, torch=torch, notes=notes, warnings=warnings),
     )
+
+
+def likely_plan(facts: dict[str, Any], settings: Settings, seen: Plan) -> Plan:
+    """Return ``seen`` (what is known although the host was refused) with its gaps filled by what is installed.
+
+    Where ``auto`` found no GPU, an installed CPU build tells that this installation was made without one. Of the
+    interpreters, the one that the virtualenv stands on counts even where it is none that a new one would be made from.
+    """
+    installed = facts["installed"]["torch"]
+    usable = next((gpu for gpu in facts["gpus"] if gpu["usable"]), None)
+    gpu = seen.gpu or (usable if settings.device != "cpu" else None)
+    cpu = settings.device == "cpu" or (settings.device == "auto" and not gpu and installed == "cpu")
+    torch = "cpu" if cpu else seen.torch or torch_build(gpu["capability"] if gpu else "")
+    if not torch:
+        torch = installed if installed in ("2.7.1", "2.8.0") else "2.7.1"
+    python = seen.python or next(
+        ({"path": each["path"], "version": each["minor"]} for each in facts["pythons"] if each.get("in_use")), {}
+    )
+    return replace(seen, device="cpu" if cpu else "cuda", gpu=gpu, torch=torch, python=python)
 
 
 def gpu_warnings(gpu: dict[str, Any], facts: dict[str, Any], settings: Settings) -> list[str]:

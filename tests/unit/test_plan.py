@@ -440,3 +440,38 @@ def test_injected_facts_are_named():
 def test_cuda_error_codes_have_words():
     outcome = judge(facts(gpus=[], nvidia={"libcuda": {"path": "/x", "error": "cuInit answered 100", "code": 100}}))
     assert nvidia.CUDA_ERRORS[100] in outcome.refusals[0].found
+
+
+def installed(torch):
+    return {"weights": 4 * GIB, "torch": torch, "proven": True}
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "device", "torch", "minor"),
+    [
+        (facts(clock={"sane": False}), "auto", "cuda", "2.7.1", "3.10"),
+        (facts(gpus=[gpu(capability="12.0")], git=""), "auto", "cuda", "2.8.0", "3.10"),
+        # Without a GPU in sight: what is installed, else what most have.
+        (facts(gpus=[]), "auto", "cuda", "2.7.1", "3.10"),
+        (facts(gpus=[], installed=installed("2.8.0")), "auto", "cuda", "2.8.0", "3.10"),
+        (facts(gpus=[], installed=installed("cpu")), "auto", "cpu", "cpu", "3.10"),
+        (facts(gpus=[], installed=installed("cpu")), "cuda", "cuda", "2.7.1", "3.10"),
+        (facts(clock={"sane": False}, installed=installed("2.8.0")), "cpu", "cpu", "cpu", "3.10"),
+        # A Linux driver in WSL: the GPU is not chosen, but seen.
+        (facts(nvidia={"linux_driver_packages": ["nvidia-driver-550"]}), "auto", "cuda", "2.7.1", "3.10"),
+        (facts(pythons=[{"path": "/x/python3.9", "version": "3.9.1", "minor": "3.9", "in_use": True}]),
+         "auto", "cuda", "2.7.1", "3.9"),
+        (facts(pythons=[]), "auto", "cuda", "2.7.1", ""),
+    ],
+)  # fmt: skip
+def test_likely_plan_of_a_refused_host(given, asked, device, torch, minor):
+    outcome = judge(given, device=asked)
+    assert outcome.plan is None
+    likely = outcome.likely
+    assert (likely.device, likely.torch, likely.python.get("version", "")) == (device, torch, minor)
+    assert outcome.as_dict()["likely"]["device"] == device
+
+
+def test_likely_plan_is_the_plan():
+    outcome = judge(facts())
+    assert outcome.plan == outcome.likely
