@@ -116,6 +116,16 @@ options:
     description: Attempts without progress at one source before the next one is tried.
     type: int
     default: 5
+  lock:
+    description:
+      - The file that keeps two runs from changing the installation at once; taken only when there is something to do,
+        and dropped by the kernel with its process. Empty takes none.
+    type: path
+    default: ""
+  lock_timeout:
+    description: Seconds to wait for another run that holds O(lock), 0 not to wait.
+    type: int
+    default: 600
 attributes:
   check_mode:
     description: Announces what would be fetched from what is on the host; asks no network.
@@ -161,6 +171,10 @@ files:
       type: str
       sample: fetched
     reason: {description: Why., type: str, sample: "too short: 100 of 1018370 bytes"}
+    kind:
+      description: What was wrong, one of C(missing), C(unknown) (its digest), C(short), C(long), C(pointer) (of Git
+        LFS), C(html), C(digest); empty for a file that was kept or adopted.
+      type: str
     source: {description: The source that gave it; empty if it was there., type: str}
     bytes: {description: Bytes that were moved for it., type: int}
     resumed_at: {description: Bytes of an earlier run that did not have to be moved again., type: int}
@@ -511,6 +525,7 @@ class Snapshot:
                 "path": item.entry.path,
                 "action": action,
                 "reason": item.reason,
+                "kind": item.kind,
                 "source": source,
                 "bytes": moved,
                 "resumed_at": resumed_at,

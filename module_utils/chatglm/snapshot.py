@@ -222,6 +222,8 @@ class Verdict:
     reason: str
     refresh: bool = False
     """The file is good, but its inode's state in the record is out of date."""
+    kind: str = ""
+    """What is wrong, in one stable word: ``missing``, ``unknown`` (digest), or the kind of a TransferError."""
 
 
 def unchanged(one: Entry, seen: Seen, recorded: Mapping[str, Any] | None) -> bool:
@@ -250,15 +252,17 @@ def judge(one: Entry, seen: Seen | None, recorded: Mapping[str, Any] | None, dee
 
     """
     if seen is None:
-        return Verdict(one, "fetch", "missing")
+        return Verdict(one, "fetch", "missing", kind="missing")
     if one.digest is None:
-        return Verdict(one, "ask", "there, but its digest is not known: the hub will be asked")
+        return Verdict(one, "ask", "there, but its digest is not known: the hub will be asked", kind="unknown")
     if not must_read(one, seen, recorded, deep):
         if unchanged(one, seen, recorded):
             return Verdict(one, "keep", "unchanged since it was verified")
-        return Verdict(one, "fetch", str(what_came(seen.head, seen.stat["size"], one.wanted)))
+        came = what_came(seen.head, seen.stat["size"], one.wanted)
+        return Verdict(one, "fetch", str(came), kind=came.kind)
     if seen.found != one.digest.hexadecimal:
-        return Verdict(one, "fetch", str(what_came(seen.head, seen.stat["size"], one.wanted, seen.found)))
+        came = what_came(seen.head, seen.stat["size"], one.wanted, seen.found)
+        return Verdict(one, "fetch", str(came), kind=came.kind)
     if recorded is None or recorded.get(one.digest.algorithm) != one.digest.hexadecimal:
         return Verdict(one, "adopt", "already there and good")
     return Verdict(one, "keep", "verified again", refresh=not unchanged(one, seen, recorded))
