@@ -1,0 +1,324 @@
+"""One fault on one copy: what was planted, named, announced, done; and the judgement of that, which is pure."""
+
+import dataclasses
+import fnmatch
+import json
+import os
+import stat
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+from copies import Copy
+
+ROOT = Path(__file__).resolve().parents[3]
+SCENARIO = ROOT / "molecule" / "repair"
+HOME = "/home/deploy/chatglm"
+NOTHING = "nothing: all is as it was"
+# The demo's own working folders, and the records that every proof writes.
+WORKING = ("cache/*", "run/*", "*/__pycache__/*", "*/__pycache__")
+RECORDS = ("state/proof.json", "state/seal.json")
+PLAY_LIMIT = 900  # seconds
+
+# What a user has of their own in these folders; no repair may touch it.
+BELONGINGS = f"""
+cd {HOME}
+echo 'my notes' > models/chatglm2-tiny-int4/notes.txt
+echo 'my line' >> source/README.md
+echo 'print("mine")' > source/mine.py
+site=$(echo venv/lib/python3*/site-packages)
+mkdir -p "$site/my_package" "$site/my_package-1.0.dist-info"
+echo 'MINE = True' > "$site/my_package/__init__.py"
+printf 'Metadata-Version: 2.1\\nName: my-package\\nVersion: 1.0\\n' > "$site/my_package-1.0.dist-info/METADATA"
+printf 'my_package/__init__.py,,\\nmy_package-1.0.dist-info/METADATA,,\\nmy_package-1.0.dist-info/RECORD,,\\n' \
+    > "$site/my_package-1.0.dist-info/RECORD"
+"""
+PLANT = f"""
+H={HOME}
+S=$(echo $H/venv/lib/python3*/site-packages)
+M=$H/models/chatglm2-tiny-int4
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """An entry of faults.yml, whose head explains the fields."""
+
+    id: str
+    like: str
+    plant: str = ""
+    root: bool = False
+    vars: dict = dataclasses.field(default_factory=dict)
+    options: tuple = ()
+    doctor: dict = dataclasses.field(default_factory=dict)
+    outcome: str = "healed"
+    replaced: tuple = ()
+    bytes: int = 30_000
+    words: tuple = ()
+
+
+def faults():
+    """Return the entries of faults.yml, in its order."""
+    found = [Fault(**entry) for entry in yaml.safe_load((SCENARIO / "faults.yml").read_text(encoding="utf-8"))]
+    names = [fault.id for fault in found]
+    assert len(set(names)) == len(names), "two faults of the same id"
+    assert all(fault.outcome in ("healed", "refused") and (fault.words or fault.outcome == "healed") for fault in found)
+    return found
+
+
+@dataclasses.dataclass
+class Play:
+    """A run of a playbook: its exit status, output, seconds, and a record of every task."""
+
+    status: int
+    output: str
+    seconds: float
+    tasks: list
+
+    @property
+    def changes(self):
+        """The roles in which something changed, and each difference shown: {(role, header, before, after)}."""
+        found = set()
+        for task in self.tasks:
+            if task["status"] != "changed":
+                continue
+            found.add((task["role"], "", "", ""))
+            shown = task["result"].get("diff") or []
+            for part in [shown] if isinstance(shown, dict) else shown:
+                texts = (str(part.get(name, "")) for name in ("before", "after"))
+                header = str(part.get("after_header") or part.get("before_header") or "")
+                if part.get("before") != part.get("after"):
+                    found.add((task["role"], header, *texts))
+        return found
+
+    @property
+    def roles(self):
+        return sorted({change[0] for change in self.changes})
+
+    @property
+    def message(self):
+        """What failed tasks said."""
+        return "\n".join(str(task["result"].get("msg", "")) for task in self.tasks if task["status"] == "failed")
+
+
+@dataclasses.dataclass
+class Inventory:
+    """Runs playbooks against one address as the user would, over SSH; a context, which ends the connection."""
+
+    name: str
+    address: str
+    key: str
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="repair-")
+        place = Path(self.folder.name)
+        (place / "group_vars").symlink_to(ROOT / "inventory" / "demo" / "group_vars")
+        host = {
+            "ansible_host": self.address,
+            "ansible_user": "deploy",
+            "ansible_ssh_private_key_file": self.key,
+        }
+        hosts = {"all": {"children": {"chatglm": {"hosts": {self.name: host}}}}}
+        (place / "hosts.yml").write_text(yaml.safe_dump(hosts))
+        return self
+
+    def __exit__(self, *_exc):
+        for control in Path(self.folder.name).glob("cp/*"):
+            subprocess.run(["ssh", "-O", "exit", "-o", f"ControlPath={control}", "-"], capture_output=True)
+        self.folder.cleanup()
+
+    def play(self, playbook, *words, **variables):
+        """Run a playbook of the repository; return the Play."""
+        place = Path(self.folder.name)
+        record = place / "tasks"
+        record.unlink(missing_ok=True)
+        given = [f"--extra-vars={json.dumps(variables)}"] if variables else []
+        command = ["ansible-playbook", ROOT / playbook, f"--inventory={place / 'hosts.yml'}"]
+        command += [f"--extra-vars=@{SCENARIO / 'settings.yml'}", *given, *words]
+        env = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_HOST_KEY_CHECKING": "false",
+            "ANSIBLE_CALLBACK_PLUGINS": f"{ROOT / 'callback_plugins'}:{SCENARIO / 'callback'}",
+            "ANSIBLE_CALLBACKS_ENABLED": "task_record",
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(place / "cp"),
+            "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile=/dev/null",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_FORCE_COLOR": "0",
+            "CHATGLM_TASK_RECORD": str(record),
+        }
+        begin = time.monotonic()
+        try:
+            done = subprocess.run(
+                [str(word) for word in command],
+                env=env,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=PLAY_LIMIT,
+            )
+            status, output = done.returncode, done.stdout
+        except subprocess.TimeoutExpired as late:
+            status, output = -1, f"no end within {PLAY_LIMIT} s\n{(late.stdout or b'').decode(errors='replace')}"
+        tasks = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+        return Play(status, output, time.monotonic() - begin, tasks)
+
+
+def matches(name, patterns):
+    """Tell whether a path relative to chatglm_home fits one of the globs; `*` crosses folders."""
+    return any(fnmatch.fnmatchcase(name, pattern.replace("**/", "*")) for pattern in patterns)
+
+
+def files(home):
+    """Return {path relative to home: status} of everything below; the status changes with any write (ctime, inode)."""
+    found = {}
+    folders = [str(home)]
+    while folders:
+        try:
+            entries = list(os.scandir(folders.pop()))
+        except FileNotFoundError:
+            continue
+        for entry in entries:
+            name = os.path.relpath(entry.path, home)
+            if matches(name, WORKING):
+                continue
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                folders.append(entry.path)
+                found[name] = f"folder {status.st_mode:o} {status.st_uid}"
+            elif stat.S_ISLNK(status.st_mode):
+                found[name] = f"-> {os.readlink(entry.path)}"
+            else:
+                found[name] = (
+                    f"{status.st_mode:o} {status.st_uid} {status.st_ino} {status.st_size} "
+                    f"{status.st_mtime_ns} {status.st_ctime_ns}"
+                )
+    return found
+
+
+def touched(before, after):
+    """Return the sorted paths that are new, gone or other."""
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+@dataclasses.dataclass
+class Seen:
+    """What happened with one fault."""
+
+    host: str
+    seconds: float = 0.0
+    trouble: str = ""
+    planted: float = 0.0  # time of the planting
+    report: dict = dataclasses.field(default_factory=dict)  # of the doctor, this host's
+    doctor: Play | None = None
+    preview: Play | None = None
+    repair: Play | None = None
+    again: Play | None = None
+    by_looking: list = dataclasses.field(default_factory=list)  # touched by the doctor and the preview
+    by_repair: list = dataclasses.field(default_factory=list)
+    by_again: list = dataclasses.field(default_factory=list)
+    received: dict = dataclasses.field(default_factory=dict)
+    proof: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def named(self):
+        """{code: verdict} of what the doctor found wrong."""
+        checks = self.report.get("checks", [])
+        return {check["code"]: check["verdict"] for check in checks if check["verdict"] in ("repairable", "yours")}
+
+
+def treat(fault, base, key):
+    """Plant a fault on a fresh copy of ``base`` and see what becomes of it."""
+    seen = Seen(base)
+    begin = time.monotonic()
+    try:
+        copy = Copy(base, fault.options)
+        with Inventory(base, copy.address, key) as host:
+            _treat(fault, copy, host, seen)
+    except Exception as error:  # noqa: BLE001 (told as this fault's; the others go on)
+        seen.trouble = f"{type(error).__name__}: {error}"
+    seen.seconds = time.monotonic() - begin
+    return seen
+
+
+def _treat(fault, copy, host, seen):
+    home = copy.root / HOME.lstrip("/")
+    seen.planted = time.time()
+    planted = copy.shell(PLANT + fault.plant, "root" if fault.root else "deploy")
+    if planted.returncode:
+        seen.trouble = f"planting failed: {planted.stdout}{planted.stderr}"
+        return
+    before = files(home)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "doctor.json"
+        seen.doctor = host.play("playbooks/doctor.yml", doctor_report=str(report), **fault.vars)
+        if report.exists():
+            seen.report = json.loads(report.read_text())["hosts"][host.name]
+    seen.preview = host.play("site.yml", "--check", "--diff", **fault.vars)
+    looked = files(home)
+    seen.by_looking = touched(before, looked)
+    so_far = copy.received()
+    seen.repair = host.play("site.yml", "--diff", **fault.vars)
+    seen.received = {name: count - so_far[name] for name, count in copy.received().items()}
+    after = files(home)
+    seen.by_repair = touched(looked, after)
+    if fault.outcome == "healed" and seen.repair.status == 0:
+        seen.proof = json.loads((home / "state" / "proof.json").read_text())
+        seen.again = host.play("site.yml", "--diff", **fault.vars)
+        seen.by_again = touched(after, files(home))
+
+
+def judge(fault, seen, proven):
+    """Return what is wrong with the treatment of a fault, in words; [] when nothing is.
+
+    Args:
+        fault: the entry.
+        seen: what happened.
+        proven: when the proof that was found was made, seconds since the epoch; 0 for none.
+
+    """
+    if seen.trouble:
+        return [seen.trouble]
+    wrong = []
+    if seen.named != fault.doctor:
+        wrong.append(f"the doctor named {seen.named}, not {fault.doctor}")
+    status = 2 if "yours" in fault.doctor.values() else 1 if fault.doctor else 0
+    if seen.doctor.status != status:
+        wrong.append(f"the doctor's exit status is {seen.doctor.status}, not {status}")
+    if seen.by_looking:
+        wrong.append(f"looking changed {seen.by_looking}")
+    if fault.outcome == "refused":
+        for name, play in (("preview", seen.preview), ("run", seen.repair)):
+            if play.status == 0 or play.roles:
+                wrong.append(f"the {name} ended with {play.status}, changes in {play.roles}; a refusal was due")
+            if missing := [word for word in map(str, fault.words) if word not in play.message]:
+                wrong.append(f"the {name}'s message lacks {missing}: {play.message}")
+            if late := sorted({task["role"] for task in play.tasks} - {"", "chatglm", "preflight"}):
+                wrong.append(f"the {name} was refused only after {late}")
+        if seen.by_repair:
+            wrong.append(f"the refused run changed {seen.by_repair}")
+        return wrong
+    if seen.preview.status or seen.repair.status:
+        wrong.append(f"exit status: preview {seen.preview.status}, run {seen.repair.status}: {seen.repair.message}")
+        return wrong
+    if differing := seen.preview.changes ^ seen.repair.changes:
+        shown = [(side[0], side[1], side[2][:200], side[3][:200]) for side in sorted(differing)]
+        wrong.append(f"announced {seen.preview.roles}, changed {seen.repair.roles}; on one side only: {shown}")
+    if not seen.repair.changes:
+        wrong.append("the run changed nothing")
+    if proven < seen.planted - 1 or seen.proof.get("verdict") != "ok":
+        wrong.append(f"the chat was not proven anew: {seen.proof.get('verdict')} at {seen.proof.get('time')}")
+    allowed = (*fault.replaced, *RECORDS)
+    if other := [name for name in seen.by_repair if not matches(name, allowed)]:
+        wrong.append(f"{len(other)} other files changed: {other[:20]}")
+    if sum(seen.received.values()) > fault.bytes:
+        wrong.append(f"{seen.received} bytes were received, {fault.bytes} allowed")
+    if seen.again.status or seen.again.changes or seen.by_again:
+        wrong.append(f"a further run: {seen.again.status}, {seen.again.roles}, {seen.by_again}: {seen.again.message}")
+    if NOTHING not in seen.again.output:
+        wrong.append("a further run did not find the installation as it was sealed")
+    return wrong
