@@ -16,4 +16,5 @@ def test_unit(version, need):
         pytest.skip(f"this machine has no Python {version}")
     python = environments.ensure(PYTHONS[version])
     env = {**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
-    show(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", ROOT / "tests" / "unit", env=env)
+    spread = ["-n", "auto", "--dist", "worksteal"]  # over the cores
+    show(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *spread, ROOT / "tests" / "unit", env=env)
