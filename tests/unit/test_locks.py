@@ -135,4 +135,4 @@ def test_both_calls_of_the_module_ask_for_the_same():
 
     acting = call("build.yml")
     assert acting.pop("uv")
-    assert acting == call("main.yml")
+    assert acting == call("look.yml")
