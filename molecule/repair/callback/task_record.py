@@ -12,6 +12,7 @@ requirements: [the environment variable CHATGLM_TASK_RECORD]
 
 import json
 import os
+import time
 
 from ansible.plugins.callback import CallbackBase
 
@@ -24,10 +25,14 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "task_record"
     CALLBACK_NEEDS_ENABLED = True
 
+    def v2_playbook_on_task_start(self, task, is_conditional):
+        self.begin = time.monotonic()
+
     def _write(self, status, result):
-        task = result._task
+        task, seconds = result._task, round(time.monotonic() - self.begin, 2)
         role = task._role.get_name() if task._role else ""
-        line = {"role": role, "task": task.name, "action": task.action, "status": status, "result": result._result}
+        line = {"role": role, "task": task.name, "action": task.action, "status": status, "seconds": seconds}
+        line["result"] = result._result
         with open(os.environ["CHATGLM_TASK_RECORD"], "a", encoding="utf-8") as stream:
             stream.write(json.dumps(line, default=str) + "\n")
 

@@ -41,7 +41,9 @@ def settle(name, key):
 def treatments(request):
     """Fault id -> the future of what is seen; each host works through its share."""
     hosts = instances()
-    chosen = [item.callspec.params["fault"] for item in request.session.items if "fault" in getattr(item, "fixturenames", ())]
+    chosen = [
+        item.callspec.params["fault"] for item in request.session.items if "fault" in getattr(item, "fixturenames", ())
+    ]
     with ThreadPoolExecutor(len(hosts)) as pool:
         list(pool.map(settle, hosts, hosts.values()))
     pools = {name: ThreadPoolExecutor(1) for name in hosts}

@@ -3,12 +3,23 @@
 import pytest
 import repair
 
+LOGS = repair.ROOT / ".cache" / "artifacts" / "repair"
+
+
+def log(fault, seen):
+    """Write the output of every play of a fault to a file; return its path."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with (LOGS / f"{fault.id}.log").open("w", encoding="utf-8") as stream:
+        for name in ("doctor", "preview", "repair", "again"):
+            if play := getattr(seen, name):
+                stream.write(f"--- {name}: exit status {play.status}\n{play.output}\n")
+                stream.writelines(f"{task['seconds']:6.2f} s  {task['role']}: {task['task']}\n" for task in play.tasks)
+    return stream.name
+
 
 @pytest.mark.parametrize("fault", repair.faults(), ids=lambda fault: fault.id)
 def test_fault(fault, treated):
     seen, wrong = treated(fault)
     if wrong:
-        for name in ("doctor", "preview", "repair", "again"):
-            if play := getattr(seen, name):
-                print(f"--- {name}: exit status {play.status}\n{play.output[-6000:]}")
+        print(f"The whole output is in {log(fault, seen)}")
         pytest.fail("\n".join(wrong), pytrace=False)
