@@ -36,7 +36,7 @@ def wheels(find_links):
 
 
 def environment(need, part):
-    """Return the environment for molecule; the part is skipped, or fails when it was named, where there are no hosts."""
+    """Return the environment for molecule; where no host can be made, skip the part, or fail it if it was named."""
     if os.geteuid():
         cannot_run(part, "its hosts need root (rootless containers cannot be reached over SSH)")
     need(PROGRAMS, part)

@@ -1,7 +1,8 @@
 """The part molecule: site.yml over SSH on two systemd hosts."""
 
-import lab
 from conftest import show
+
+import lab
 
 
 def test_molecule(need):

@@ -1,7 +1,8 @@
 """The part repair: every fault of molecule/repair/faults.yml, planted on installed hosts and mended by one run."""
 
-import lab
 from conftest import show
+
+import lab
 
 
 def test_repair(need):

@@ -12,6 +12,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import copies
+
 import repair
 
 ARTIFACTS = repair.ROOT / ".cache" / "artifacts"
@@ -106,7 +107,10 @@ def table(rows):
         for row in rows
     ]
     widths = [max(len(line[column]) for line in (head, *lines)) for column in range(len(head))]
-    return ["  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip() for line in (head, *lines)]
+    return [
+        "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
+        for line in (head, *lines)
+    ]
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -268,7 +268,7 @@ def treat(fault, base, key):
         copy = Copy(base, fault.options)
         with Inventory(base, copy.address, key) as host:
             _treat(fault, copy, host, seen)
-    except Exception as error:  # noqa: BLE001 (told as this fault's; the others go on)
+    except Exception as error:  # told as this fault's; the others go on
         seen.trouble = f"{type(error).__name__}: {error}"
     seen.seconds = time.monotonic() - begin
     return seen

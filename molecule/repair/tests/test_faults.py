@@ -1,6 +1,7 @@
-"""Every fault of faults.yml: named by the doctor, announced, then healed or refused by one run that harms nothing else."""
+"""Every fault of faults.yml: named by the doctor, announced, then healed or refused by one run that harms no more."""
 
 import pytest
+
 import repair
 
 LOGS = repair.ROOT / ".cache" / "artifacts" / "repair"
