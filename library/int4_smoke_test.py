@@ -80,6 +80,16 @@ options:
     type: str
     choices: [auto, always]
     default: auto
+  lock:
+    description:
+      - The file that keeps two runs from changing the installation at once; taken only when there is something to do,
+        and dropped by the kernel with its process. Empty takes none.
+    type: path
+    default: ""
+  lock_timeout:
+    description: Seconds to wait for another run that holds O(lock), 0 not to wait.
+    type: int
+    default: 600
 attributes:
   check_mode:
     description: Says whether the proof is due and why; starts nothing.
@@ -155,8 +165,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.chatglm import lock, smoke, smoke_worker
 from ansible.module_utils.chatglm import page as page_client
-from ansible.module_utils.chatglm import smoke, smoke_worker
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import digest_of, read_json, sha256_file, write_json
 from ansible.module_utils.chatglm.processes import Child, port_free, port_owner, source_of
@@ -375,7 +385,7 @@ def prove(params: dict[str, Any], demands: smoke.Demands, folder: Path) -> dict[
 def run(module: AnsibleModule) -> None:
     """Observe, plan, act, record."""
     params = module.params
-    host, port = parse_url(params["url"])
+    parse_url(params["url"])
     subject = dict(params["subject"])
     launcher = params["launcher"]
     subject["launcher"] = sha256_file(launcher) if os.path.isfile(launcher) else None
@@ -386,30 +396,47 @@ def run(module: AnsibleModule) -> None:
     old = record if isinstance(record, dict) else {}
     result: dict[str, Any] = {"due": bool(reason), "due_reason": reason, "changed": bool(reason)}
     if not reason:
-        module.exit_json(
-            **result,
-            msg=f"proven on {old.get('time')}, and nothing has changed since: {smoke.summary(old['report'])}",
-            verdict="ok",
-            verdicts=old.get("verdicts"),
-            report=old["report"],
-            time=old.get("time"),
-            diff={"before": "", "after": ""},
-        )
+        still_proven(module, old, "and nothing has changed since")
     before = {"verdict": old.get("verdict", "none"), "subject": old.get("subject", {})}
     result["diff"] = {"before": before, "after": {"verdict": "ok", "subject": subject}}
     if module.check_mode:
         module.exit_json(**result, msg=f"would prove the chat: {reason}", verdict="due")
-
-    demands = smoke.Demands(params["device"], params["expected"], params["min_tokens_per_second"])
-    for number in STOPPING:
-        signal.signal(number, stop_on_signal)
     new: dict[str, Any] = {
         "key": smoke.proof_key(subject, settings, test),
         "subject": subject,
         "settings": settings,
         "test": test,
-        "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
+    with lock.hold(params, "proving the chat", module.warn):
+        found = read_json(params["proof"])
+        if found != record and not smoke.due_reason(found, subject, settings, test, mode="auto"):
+            still_proven(module, found, "by another run while this one waited for it")
+        make_proof(module, new, result)
+
+
+def still_proven(module: AnsibleModule, record: dict[str, Any], why: str) -> NoReturn:
+    """End the module with a proof that was made before."""
+    module.exit_json(
+        due=False,
+        due_reason="",
+        changed=False,
+        msg=f"proven on {record.get('time')}, {why}: {smoke.summary(record['report'])}",
+        verdict="ok",
+        verdicts=record.get("verdicts"),
+        report=record["report"],
+        time=record.get("time"),
+        diff={"before": "", "after": ""},
+    )
+
+
+def make_proof(module: AnsibleModule, new: dict[str, Any], result: dict[str, Any]) -> None:
+    """Prove the chat, record it as ``new``, and end the module with ``result``."""
+    params, reason = module.params, result["due_reason"]
+    host, port = parse_url(params["url"])
+    demands = smoke.Demands(params["device"], params["expected"], params["min_tokens_per_second"])
+    for number in STOPPING:
+        signal.signal(number, stop_on_signal)
+    new["time"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     try:
         check_inputs(params)
         check_port(host, port)  # before the long load, not only after it
@@ -463,6 +490,7 @@ def main() -> None:
             "subject": {"type": "dict", "default": {}},
             "repaired": {"type": "list", "elements": "str", "default": []},
             "mode": {"type": "str", "choices": ["auto", "always"], "default": "auto"},
+            **lock.OPTIONS,
         },
         supports_check_mode=True,
     )

@@ -11,7 +11,10 @@ short_description: Hold every file of a pinned model revision, each verified by 
 description:
   - Fetches the files of one revision of a model repository into a folder, file by file from the first source that can
     give it. A file is accepted by its digest alone, whatever its source; one whose digest is not known is not accepted.
-  - What is there and good is kept. A damaged file stays until its replacement is complete and verified.
+  - What is there and good is kept. A damaged file stays until its replacement is complete and verified; or, if it can
+    be mended, until a source begins to give what it lacks. Then it is C(NAME.part) until it is whole and verified.
+  - To mend is to fetch only the damaged parts of a file that was verified here before (sums of its blocks of 1 MiB
+    are in O(record)), and only the end of one that is too short. If no source can give parts, the whole is fetched.
   - Downloads collect in C(NAME.part) beside the target and go on there after an interruption.
   - Files that do not belong to the revision are kept and reported.
   - A second run reads no file and needs no network as long as size, times and inode of every file are as they were when
@@ -167,17 +170,25 @@ files:
   contains:
     path: {description: Path in the repository and below O(dest)., type: str}
     action:
-      description: What was done, or would be. Check mode says V(adopted) of a file that is there but of unknown digest.
+      description:
+        - What was done, or would be; V(kept), V(adopted), V(fetched) or V(mended).
+        - Check mode says V(adopted) of a file that is there but of unknown digest, and V(mended) where the real run may
+          have to fetch the whole, because no source gives parts or what is there was never verified.
       type: str
-      sample: fetched
-    reason: {description: Why., type: str, sample: "too short: 100 of 1018370 bytes"}
+      sample: mended
+    reason:
+      description: Why, and for a file to mend what it lacks.
+      type: str
+      sample: "too short: 100 of 1018370 bytes"
     kind:
       description: What was wrong, one of C(missing), C(unknown) (its digest), C(short), C(long), C(pointer) (of Git
         LFS), C(html), C(digest); empty for a file that was kept or adopted.
       type: str
     source: {description: The source that gave it; empty if it was there., type: str}
     bytes: {description: Bytes that were moved for it., type: int}
-    resumed_at: {description: Bytes of an earlier run that did not have to be moved again., type: int}
+    planned_bytes: {description: Bytes that have to be moved for it; null if its size is not known., type: int}
+    blocks: {description: Blocks of 1 MiB of it that were damaged or missing; 0 if it is fetched whole., type: int}
+    resumed_at: {description: Bytes of what was there that did not have to be moved again., type: int}
 bytes_fetched:
   description: Bytes that came over the wire or from a folder, refused ones included.
   returned: always
@@ -197,20 +208,17 @@ folder:
   type: str
 """
 
-import fcntl
+import contextlib
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import pickle_imports, snapshot
+from ansible.module_utils.chatglm import blocks, lock, pickle_imports, snapshot
 from ansible.module_utils.chatglm.content import HEAD, TransferError, gigabytes
 from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file, write_json
+from ansible.module_utils.chatglm.files import read_json, write_json
 
 EXTRA = 50
 # What a download keeps beside its target (see Part in transfer, whose import this run may not need).
@@ -232,7 +240,7 @@ class Snapshot:
     """One run: observe, plan, and unless it is a check, act."""
 
     def __init__(self, module: AnsibleModule) -> None:
-        """Read the parameters and the record.
+        """Read the parameters, and see what is there.
 
         Raises:
             Failure: a parameter is wrong in a way that its type cannot say.
@@ -250,11 +258,10 @@ class Snapshot:
             raise Failure(f"{self.dest} is not a folder", "the folder for the weights", f"move {self.dest} away")
         self.pinned = snapshot.entries(self.p["files"], "the list of files")
         self.record_path = Path(self.p["record"])
-        self.record = snapshot.Record.parse(read_json(self.record_path))
-        if self.record.path != str(self.dest):
-            self.record.files = {}
         self.deep = self.p["verify"] == "deep"
         self.verdicts: list[Any] | None = None
+        # By path, state and purpose: looking twice does not read gigabytes twice.
+        self.was_read: dict[tuple[Any, ...], Any] = {}
         self.result: dict[str, Any] = {
             "changed": False,
             "folder": str(self.dest),
@@ -275,24 +282,49 @@ class Snapshot:
         """
         path = self.dest / one.path
         recorded = self.record.files.get(one.path)
+        known = snapshot.sized(one, recorded)
+        seen = left = None
         try:
-            if not path.exists():
-                return snapshot.judge(one, None, recorded, self.deep)
-            if not path.is_file():
-                raise Failure(f"{path} is not a file", "the model's file, or nothing", f"move {path} away")
-            seen = snapshot.Seen(stat_of(path))
-            if not snapshot.unchanged(one, seen, recorded) or self.deep:
-                with open(path, "rb") as stream:
-                    seen = replace(seen, head=stream.read(HEAD))
-            if snapshot.must_read(one, seen, recorded, self.deep):
-                take = sha256_file if one.digest.algorithm == "sha256" else git_blob_id
-                found = take(path)
-                # Written to meanwhile: what was hashed is not what is there now.
-                seen = replace(seen, found=found if stat_of(path) == seen.stat else "a content that changes")
+            if path.exists():
+                if not path.is_file():
+                    raise Failure(f"{path} is not a file", "the model's file, or nothing", f"move {path} away")
+                seen = snapshot.Seen(stat_of(path))
+                if not snapshot.unchanged(known, seen, recorded) or self.deep:
+                    seen = self.read(path, known, seen, *snapshot.reading(known, seen, recorded, self.deep))
+            verdict = snapshot.judge(one, seen, recorded, self.deep)
+            part = path.with_name(path.name + PARTS[0])
+            if verdict.plan is not None and verdict.plan.bytes != 0 and part.is_file() and not part.is_symlink():
+                note = read_json(part.with_name(part.name + ".json"))
+                if isinstance(note, dict) and note.get("digest") == str(one.digest):
+                    left = snapshot.Seen(stat_of(part))
+                    left = self.read(part, known, left, False, snapshot.kept_blocks(one, recorded) is not None)
         except OSError as error:
             remedy = f"make {path} readable for this user, or remove it"
             raise Failure(f"{path} cannot be read ({error.strerror})", "a readable file", remedy) from error
-        return snapshot.judge(one, seen, recorded, self.deep)
+        return verdict if left is None else snapshot.judge(one, seen, recorded, self.deep, left)
+
+    def read(self, path: Path, one: Any, seen: Any, digest: bool, sums: bool) -> Any:
+        """Return ``seen`` with the file's head, and with its digest and the sums of its blocks where asked for."""
+        key = (path, digest, sums, *seen.stat.values())
+        if key not in self.was_read:
+            with open(path, "rb") as stream:
+                head = stream.read(HEAD)
+            found, each = "", ()
+            if digest or sums:
+                # A file that is too long may begin with the right one.
+                size = seen.stat["size"] if one.size is None else min(one.size, seen.stat["size"])
+                found, each, _ = blocks.scan(path, one.digest.start(size) if digest else None, size)
+                # Written to meanwhile: what was hashed is not what is there now.
+                if stat_of(path) != seen.stat:
+                    found, each = "a content that changes", ()
+            self.was_read[key] = replace(seen, head=head, found=found, sums=each)
+        return self.was_read[key]
+
+    def read_record(self) -> None:
+        """Read the record; what it says of another folder is of no use."""
+        self.record = snapshot.Record.parse(read_json(self.record_path))
+        if self.record.path != str(self.dest):
+            self.record.files = {}
 
     def observe(self, hub: list[Any] | None = None) -> None:
         """Judge every file of the revision as far as they are known."""
@@ -320,44 +352,21 @@ class Snapshot:
 
     # --- act ----------------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep a second run off this folder; the kernel drops the lock of a dead process.
-
-        Raises:
-            Failure: another run holds it.
-
-        """
-        path = self.record_path.with_suffix(".lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a+", encoding="utf-8") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                stream.seek(0)
-                holder = stream.read().strip() or "an unnamed process"
-                expected = "one run at a time"
-                raise Failure(f"{holder} is fetching into {self.dest}", expected, "wait until it is done") from error
-            stream.truncate(0)
-            stream.write(f"process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')},")
-            stream.flush()
-            for left in path.parent.glob(f".{self.record_path.name}.*.part"):
-                left.unlink(missing_ok=True)  # the record of a run that was killed while it wrote
-            yield
-
     def save(self) -> None:
         """Write the record if it differs from what is on disk."""
         value = self.record.as_json()
         if read_json(self.record_path) != value:
             write_json(self.record_path, value)
 
-    def remember(self, one: Any, names: list[str] | None) -> None:
+    def remember(self, one: Any, names: list[str] | None, sums: Any) -> None:
         """Put one verified file into the record, on disk at once: a later kill loses nothing."""
         more = dict(self.record.files.get(one.path) or {})
         if more.get(one.digest.algorithm) != one.digest.hexadecimal:
             more = {}  # what was noted was about another content
         if names is not None:
             more["pickle_globals"] = names
+        if sums is not None:
+            more["blocks"] = sums.as_json()
         self.record.files[one.path] = snapshot.remembered(one, stat_of(self.dest / one.path), more)
         self.save()
 
@@ -394,7 +403,7 @@ class Snapshot:
         )
         names = None
         if self.verdicts is not None:
-            names = [item.entry.path for item in self.verdicts if item.action in ("fetch", "ask")]
+            names = [item.entry.path for item in self.verdicts if item.action in ("fetch", "mend", "ask")]
         question = sources.Question(self.p["repo"], self.p["revision"], self.p["token"], self.p["python"], names)
         places = sources.build(self.p["sources"], question, options)
         unknown = self.ask(places)
@@ -415,7 +424,7 @@ class Snapshot:
             one = item.entry
             if item.action in ("keep", "adopt"):
                 if item.action == "adopt" or item.refresh or not self.known_pickle(one):
-                    self.remember(one, self.imports(one, self.dest / one.path))
+                    self.remember(one, self.imports(one, self.dest / one.path), item.blocks)
                 self.note(item, {"keep": "kept", "adopt": "adopted"}[item.action])
             elif one.digest is None:
                 reasons[one.path] = unknown
@@ -476,10 +485,11 @@ class Snapshot:
         assert self.verdicts is not None
         needed = 0
         for item in self.verdicts:
-            if item.action == "fetch" and item.entry.size is not None:
-                part = self.dest / (item.entry.path + transfer.PART)
-                here = part.stat().st_size if part.is_file() else 0
-                needed += max(0, item.entry.size - here)
+            if item.plan is None or item.plan.bytes is None:
+                continue
+            path = self.dest / item.entry.path
+            copied = item.plan.mend == transfer.TARGET and not transfer.movable(path)
+            needed += path.stat().st_size if copied else item.plan.bytes
         if error := transfer.room_for(self.dest, needed):
             raise self.no_room(error)
 
@@ -493,17 +503,35 @@ class Snapshot:
 
     def fetch(self, item: Any, places: list[Any], down: dict[str, TransferError]) -> list[tuple[str, TransferError]]:
         """Get one file from the first source that can; return why each could not, empty on success."""
-        one = item.entry
+        from ansible.module_utils.chatglm import transfer  # noqa: PLC0415
+
+        one, plan = item.entry, item.plan
         target = self.dest / one.path
         target.parent.mkdir(parents=True, exist_ok=True)
         tries: list[tuple[str, TransferError]] = []
         found: list[list[str] | None] = []
-        for place in places:
+
+        def check(path: Path) -> None:
+            found.append(self.imports(one, path))
+
+        def done(moved: Any, mend: str, reason: str, source: str = "") -> None:
+            self.result["bytes_fetched"] += moved.received
+            self.remember(one, found[-1] if found else None, moved.blocks)
+            self.note(item, "mended" if mend else "fetched", reason, source, moved)
+
+        if plan.bytes == 0:
+            with contextlib.suppress(TransferError):
+                done(transfer.settle(target, plan.wanted, check=check, mend=plan.mend), plan.mend, item.reason)
+                return []
+        # Where a mend is possible every source is asked for parts before any is asked for the whole.
+        rounds = [(place, plan.mend) for place in places]
+        reason = item.reason
+        for place, mend in rounds:
             if place.label in down:
                 tries.append((place.label, down[place.label]))
                 continue
             try:
-                moved = place.get(one, target, lambda path: found.append(self.imports(one, path)), None)
+                moved = place.get(one.path, target, plan.wanted, check, mend)
             except TransferError as error:
                 self.result["bytes_fetched"] += error.received
                 if error.kind == "disk":
@@ -511,35 +539,33 @@ class Snapshot:
                 tries.append((place.label, error))
                 if error.kind in ("network", "tls", "timeout", "library", "commit") or error.status >= 429:
                     down[place.label] = error  # as it was for this file it is for the next
+                elif mend and error.kind in ("range", "digest"):
+                    rounds.append((place, ""))
+                    reason += f"; {place.label} cannot mend it ({error})"
                 continue
-            self.result["bytes_fetched"] += moved.received
-            self.remember(one, found[-1] if found else None)
-            self.note(item, "fetched", source=place.label, moved=moved.received, resumed_at=moved.resumed_at)
+            done(moved, mend, reason, place.label)
             return []
         return tries
 
-    def note(self, item: Any, action: str, source: str = "", moved: int = 0, resumed_at: int = 0) -> None:
-        """Add one file to the result."""
+    def note(self, item: Any, action: str, reason: str = "", source: str = "", moved: Any = None) -> None:
+        """Add one file to the result; ``moved`` is what its transfer did, if there was one."""
         self.result["files"].append(
             {
                 "path": item.entry.path,
                 "action": action,
-                "reason": item.reason,
+                "reason": reason or item.reason,
                 "kind": item.kind,
                 "source": source,
-                "bytes": moved,
-                "resumed_at": resumed_at,
+                "bytes": moved.received if moved else 0,
+                "planned_bytes": item.plan.bytes if item.plan is not None else 0,
+                "blocks": item.plan.blocks if item.plan is not None and action == "mended" else 0,
+                "resumed_at": moved.resumed_at if moved else 0,
             }
         )
 
-    def run(self) -> dict[str, Any]:
-        """Do what is to be done and return the module's result.
-
-        Raises:
-            Failure: see :meth:`act`.
-            OSError: the folder or the record cannot be written.
-
-        """
+    def look_around(self) -> bool:
+        """Observe, and return whether there is anything to do, be it to the record alone."""
+        self.read_record()
         self.observe()
         self.result["diff"] = snapshot.diff(self.verdicts, str(self.dest))
         verdicts = self.verdicts or []
@@ -551,19 +577,40 @@ class Snapshot:
             [item.entry for item in verdicts],
         )
         stale = not current or any(item.refresh or not self.known_pickle(item.entry) for item in verdicts)
-        if self.module.check_mode or not (self.result["changed"] or stale):
-            words = {"keep": "kept", "adopt": "adopted", "ask": "adopted", "fetch": "fetched"}
-            for item in verdicts:
-                self.note(item, words[item.action])
-            if verdicts:
-                self.result["digest"] = snapshot.manifest_digest([item.entry for item in verdicts])
+        return bool(self.result["changed"] or stale)
+
+    def tell(self) -> None:
+        """Add to the result what is there, or would be fetched."""
+        verdicts = self.verdicts or []
+        words = {"keep": "kept", "adopt": "adopted", "ask": "adopted", "fetch": "fetched", "mend": "mended"}
+        for item in verdicts:
+            self.note(item, words[item.action])
+        if verdicts:
+            self.result["digest"] = snapshot.manifest_digest([item.entry for item in verdicts])
+
+    def run(self) -> dict[str, Any]:
+        """Do what is to be done and return the module's result.
+
+        Raises:
+            Failure: see :meth:`act`.
+            OSError: the folder or the record cannot be written.
+
+        """
+        if self.look_around() and not self.module.check_mode:
+            with lock.hold(self.p, f"fetching {self.p['repo']} into {self.dest}", self.module.warn):
+                for left in self.record_path.parent.glob(f".{self.record_path.name}.*.part"):
+                    left.unlink(missing_ok=True)  # the record of a run that was killed while it wrote
+                if self.look_around():
+                    self.act()
+                else:
+                    self.tell()
         else:
-            with self.locked():
-                self.act()
+            self.tell()
         self.result["extra_files"], unfinished = self.others()
-        if not self.module.check_mode:
-            for name in unfinished:  # every file is good now: nobody will go on with these
-                (self.dest / name).unlink(missing_ok=True)
+        if unfinished and not self.module.check_mode:
+            with lock.hold(self.p, f"clearing up in {self.dest}", self.module.warn):
+                for name in unfinished:  # every file is good now: nobody will go on with these
+                    (self.dest / name).unlink(missing_ok=True)
         return self.result
 
 
@@ -604,6 +651,7 @@ def main() -> None:
             "pickle_globals": {"type": "list", "elements": "str", "default": list(pickle_imports.WEIGHTS_ONLY)},
             "timeout": {"type": "int", "default": 30},
             "retries": {"type": "int", "default": 5},
+            **lock.OPTIONS,
         },
         supports_check_mode=True,
     )

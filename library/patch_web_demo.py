@@ -64,6 +64,16 @@ options:
     type: str
     choices: [patched, original]
     default: patched
+  lock:
+    description:
+      - The file that keeps two runs from changing the installation at once; taken only when there is something to do,
+        and dropped by the kernel with its process. Empty takes none.
+    type: path
+    default: ""
+  lock_timeout:
+    description: Seconds to wait for another run that holds O(lock), 0 not to wait.
+    type: int
+    default: 600
 attributes:
   check_mode:
     description: Reports what would change, and changes nothing. A script that is not there yet counts as a change.
@@ -113,9 +123,11 @@ warnings:
 
 import ipaddress
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.chatglm import lock
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json, sha256_bytes, write_atomic, write_json
 from ansible.module_utils.chatglm.web_demo_patch import Outcome, Record, Settings, revert, settle
@@ -167,23 +179,43 @@ def _check(params: dict[str, Any]) -> None:
         raise Failure(f"port {params['port']}", "a port from 1 to 65535", "set chatglm_port")
 
 
-def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Observe, plan and, unless in check mode, write; return the module's result.
+@dataclass
+class Work:
+    """What is to be written, and the module's result."""
+
+    result: dict[str, Any]
+    path: str
+    data: bytes | None
+    outcome: Outcome | None
+    record: Record | None
+    stored: Any
+    script: bytes | None
+
+    @property
+    def needed(self) -> bool:
+        """Tell whether anything is to be written, be it the record alone."""
+        outcome = self.outcome
+        of_record = outcome is not None and (
+            outcome.record != self.record if outcome.record is not None else self.stored is not None
+        )
+        return bool(self.result["changed"]) or of_record
+
+
+def observe(params: dict[str, Any], check_mode: bool) -> Work:
+    """Look at the files and return the work.
 
     Raises:
-        Failure: bad parameters, a script that is refused, or a file that cannot be read or written.
+        Failure: a script that is refused, or a file that cannot be read.
 
     """
-    _check(params)
     path = os.path.realpath(params["path"])
-    record_path = params["record"]
     wanted = params["state"] == "patched"
     result: dict[str, Any] = {"changed": False, "edits": [], "diff": [], "warnings": []}
     data = _read(path)
-    stored = read_json(record_path)
+    stored = read_json(params["record"])
     record = Record.from_json(stored)
     if stored is not None and record is None:
-        result["warnings"].append(f"{record_path} is no intact record, and is not used")
+        result["warnings"].append(f"{params['record']} is no intact record, and is not used")
     outcome: Outcome | None = None
     if data is not None and wanted:
         settings = Settings(params["model_path"], params["device"], params["listen"], params["port"])
@@ -207,14 +239,13 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             diff = {"before": _text(data), "after": _text(outcome.data)}
             result["diff"].append({**diff, "before_header": path, "after_header": f"{path} ({params['state']})"})
     launcher = params["launcher"] if wanted else None
-    script = launcher["content"].encode() if launcher else b""
+    script: bytes | None = None
     if launcher:
-        old = _read(launcher["path"])
-        stale = old != script or not os.access(launcher["path"], os.X_OK)
-        if stale:
-            result["changed"] = True
-            if old != script:
-                diff = {"before": _text(old), "after": _text(script)}
+        old, text = _read(launcher["path"]), launcher["content"].encode()
+        if old != text or not os.access(launcher["path"], os.X_OK):
+            result["changed"], script = True, text
+            if old != text:
+                diff = {"before": _text(old), "after": _text(text)}
                 header = {"before_header": launcher["path"], "after_header": launcher["path"]}
                 result["diff"].append({**diff, **header})
     if wanted and not _loopback(params["listen"]):
@@ -222,11 +253,20 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             f"the demo will listen on {params['listen']} (chatglm_listen): others on that network can use it, "
             "without a password"
         )
-    if check_mode:
-        return result
-    if outcome is not None and data is not None:
+    return Work(result, path, data, outcome, record, stored, script)
+
+
+def act(params: dict[str, Any], work: Work) -> None:
+    """Write what is to be written.
+
+    Raises:
+        Failure: a file cannot be written.
+
+    """
+    outcome, record_path = work.outcome, params["record"]
+    if outcome is not None:
         # The record first: it knows the bytes before and after, so an interruption between the two writes is harmless.
-        if outcome.record is not None and outcome.record != record:
+        if outcome.record is not None and outcome.record != work.record:
             try:
                 write_json(record_path, outcome.record.to_json())
             except OSError as error:
@@ -236,14 +276,32 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                     "a writable folder with free space",
                     f"look at: df -h {folder}; ls -ld {folder}",
                 ) from None
-        if outcome.data != data:
-            info = os.stat(path)
-            _write(path, outcome.data, info.st_mode & 0o7777, info)
-        if outcome.record is None and stored is not None:
+        if outcome.data != work.data:
+            info = os.stat(work.path)
+            _write(work.path, outcome.data, info.st_mode & 0o7777, info)
+        if outcome.record is None and work.stored is not None:
             os.unlink(record_path)
-    if launcher and stale:
-        _write(launcher["path"], script, 0o755)
-    return result
+    if work.script is not None:
+        _write(params["launcher"]["path"], work.script, 0o755)
+
+
+def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Observe, plan and, unless in check mode, write; return the module's result.
+
+    Raises:
+        Failure: bad parameters, a script that is refused, or a file that cannot be read or written.
+
+    """
+    _check(params)
+    work = observe(params, check_mode)
+    if check_mode or not work.needed:
+        return work.result
+    waits: list[str] = []
+    with lock.hold(params, f"patching {work.path}", waits.append):
+        work = observe(params, check_mode)
+        act(params, work)
+    work.result["warnings"] += waits
+    return work.result
 
 
 def main() -> None:
@@ -263,6 +321,7 @@ def main() -> None:
                     "content": {"type": "str", "required": True},
                 },
             },
+            **lock.OPTIONS,
             "state": {"type": "str", "choices": ["patched", "original"], "default": "patched"},
         },
         required_if=[("state", "patched", ["model_path"])],

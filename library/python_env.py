@@ -91,6 +91,16 @@ options:
     description: Seconds that one uv command may take.
     type: int
     default: 7200
+  lock:
+    description:
+      - The file that keeps two runs from changing the installation at once; taken only when there is something to do,
+        and dropped by the kernel with its process. Empty takes none.
+    type: path
+    default: ""
+  lock_timeout:
+    description: Seconds to wait for another run that holds O(lock), 0 not to wait.
+    type: int
+    default: 600
 attributes:
   check_mode:
     support: full
@@ -189,12 +199,39 @@ stderr:
 
 import errno
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import pip_config
+from ansible.module_utils.chatglm import lock, pip_config
 from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.python_env import Wanted, identity, make_plan, observe
+from ansible.module_utils.chatglm.python_env import Observed, Plan, Wanted, identity, make_plan, observe
 from ansible.module_utils.chatglm.uv_command import Workshop, choose_sources, secrets
+
+DOING = {
+    "none": "renewing the record of",
+    "clean": "clearing up after",
+    "verify": "verifying",
+    "repair": "mending",
+    "create": "building",
+    "rebuild": "building anew",
+}
+
+
+def describe(plan: Plan, observed: Observed, path: str) -> dict[str, Any]:
+    """Return the module's result as far as it is known before the work."""
+    lines = plan.lines()
+    return {
+        "changed": plan.changed,
+        "diff": {"prepared": "".join(f"{line}\n" for line in lines)} if lines else {},
+        "action": plan.action,
+        "reason": plan.reason,
+        "refresh": plan.refresh,
+        "python": f"{path}/bin/python",
+        "python_version": observed.interpreter.version if observed.interpreter else "",
+        "digest": "",
+        "extras": plan.extras,
+        **plan.summary(),
+    }
 
 
 def main() -> None:
@@ -217,6 +254,7 @@ def main() -> None:
             "machines": texts,
             "verify": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
             "timeout": {"type": "int", "default": 7200},
+            **lock.OPTIONS,
         },
         supports_check_mode=True,
     )
@@ -240,21 +278,10 @@ def main() -> None:
         )
         observed = observe(wanted)
         plan = make_plan(wanted, observed)
-        lines = plan.lines()
-        result = {
-            "changed": plan.changed,
-            "diff": {"prepared": "".join(f"{line}\n" for line in lines)} if lines else {},
-            "action": plan.action,
-            "reason": plan.reason,
-            "refresh": plan.refresh,
-            "python": f"{params['path']}/bin/python",
-            "python_version": observed.interpreter.version if observed.interpreter else "",
-            "digest": "",
-            "extras": plan.extras,
-            **plan.summary(),
-        }
-        stamp = {} if plan.changed and plan.action != "clean" else observed.stamp
-        if not module.check_mode and (plan.changed or plan.refresh):
+        if module.check_mode or not (plan.changed or plan.refresh):
+            result = describe(plan, observed, params["path"])
+            stamp = {} if plan.changed and plan.action != "clean" else observed.stamp
+        else:
             pip = pip_config.read(os.environ)
             sources = choose_sources(
                 pip, params["index_url"], params["find_links"], params["torch_index_url"], params["ca_bundle"] or ""
@@ -262,15 +289,19 @@ def main() -> None:
             module.no_log_values.update(
                 secrets([sources.index_url, sources.proxy, *sources.extra_index_urls, *sources.find_links])
             )
-            if plan.action not in ("none", "clean") and not params["uv"]:
-                raise Failure("no uv binary named", "one on the host", "set uv (virtualenv_uv)")
             workshop = Workshop(wanted, params["uv"] or "", sources, os.environ, params["timeout"])
-            if plan.changed:
-                outcome = workshop.act(plan, observed)
-                stamp = outcome.stamp
-                result["stderr"] = outcome.stderr
-            else:
-                stamp = workshop.refreshed(plan, observed)
+            with lock.hold(params, f"{DOING[plan.action]} {wanted.path}", module.warn):
+                observed = observe(wanted)
+                plan = make_plan(wanted, observed)
+                result = describe(plan, observed, params["path"])
+                if plan.action not in ("none", "clean") and not params["uv"]:
+                    raise Failure("no uv binary named", "one on the host", "set uv (virtualenv_uv)")
+                if plan.changed:
+                    outcome = workshop.act(plan, observed)
+                    stamp = outcome.stamp
+                    result["stderr"] = outcome.stderr
+                else:
+                    stamp = workshop.refreshed(plan, observed)
         if plan.action == "rebuild":
             result["extras"] = {}
         if stamp:

@@ -36,6 +36,16 @@ options:
     type: list
     elements: str
     default: []
+  lock:
+    description:
+      - The file that keeps two runs from changing the installation at once; taken only when there is something to do,
+        and dropped by the kernel with its process. Empty takes none.
+    type: path
+    default: ""
+  lock_timeout:
+    description: Seconds to wait for another run that holds O(lock), 0 not to wait.
+    type: int
+    default: 600
 attributes:
   check_mode:
     support: full
@@ -64,7 +74,7 @@ seconds:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import seal
+from ansible.module_utils.chatglm import lock, seal
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import write_json
 
@@ -78,15 +88,22 @@ def main() -> None:
             "key": {"type": "str", "required": True, "no_log": False},
             "outside": {"type": "list", "elements": "path", "default": []},
             "lines": {"type": "list", "elements": "str", "default": []},
+            **lock.OPTIONS,
         },
         supports_check_mode=True,
     )
     params = module.params
     begin = time.monotonic()
     try:
-        made = seal.make(params["home"], params["path"], params["key"], params["outside"], params["lines"])
         if not module.check_mode:
-            write_json(params["path"], made)
+            # What a rival is at work on must not be sealed.
+            with lock.hold(params, f"sealing {params['home']}", module.warn):
+                write_json(
+                    params["path"],
+                    seal.make(params["home"], params["path"], params["key"], params["outside"], params["lines"]),
+                )
+    except Failure as failure:
+        module.fail_json(msg=str(failure))
     except OSError as error:
         failure = Failure(
             f"{error.filename or params['home']}: {error.strerror}",

@@ -40,6 +40,16 @@ options:
     description: Seconds that one git command may take.
     type: int
     default: 600
+  lock:
+    description:
+      - The file that keeps two runs from changing the installation at once; taken only when there is something to do,
+        and dropped by the kernel with its process. Empty takes none.
+    type: path
+    default: ""
+  lock_timeout:
+    description: Seconds to wait for another run that holds O(lock), 0 not to wait.
+    type: int
+    default: 600
 attributes:
   check_mode:
     description: Reports what would be done. Asks no server, so a wrong address is not noticed.
@@ -102,8 +112,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.chatglm import lock
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json, write_atomic
+from ansible.module_utils.chatglm.processes import die_with_parent
 from ansible.module_utils.chatglm.source_plan import (
     BROKEN,
     REFUSES_ID,
@@ -189,6 +201,10 @@ class Checkout:
 
     def __post_init__(self) -> None:
         """Read the records of our patches."""
+        self.read_records()
+
+    def read_records(self) -> None:
+        """Read the records of our patches, again where they may have changed."""
         self.records: dict[str, tuple[str, Record]] = {}
         for path in sorted(Path(self.patches).glob("*.json")) if self.patches else []:
             record = Record.from_json(read_json(path))
@@ -228,6 +244,7 @@ class Checkout:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - one thread; an orphan would go on writing where the next run clones
         )
         what = f"git {args[0]}"
         try:
@@ -521,6 +538,21 @@ def _dubious(error: GitError, dest: Path) -> Failure:
     )
 
 
+def describe(checkout: Checkout, seen: Observed, action: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the module's result as far as it is known before the work, and the files that are to be restored."""
+    before, dest = seen.head or "", str(checkout.dest)
+    gone = sorted({change.path for change in seen.changes if change.gone} | set(seen.half))
+    result: dict[str, Any] = {"changed": action != "none", "plan": action, "before": before, "after": checkout.version}
+    if action != "none":
+        result["diff"] = {
+            "before_header": dest,
+            "after_header": dest,
+            "before": "".join([f"commit {before or 'none'}\n", *(f"missing or half-written: {p}\n" for p in gone)]),
+            "after": f"commit {checkout.version}\n",
+        }
+    return result, gone
+
+
 def run(params: dict[str, Any], check_mode: bool, git: str | None) -> dict[str, Any]:
     """Observe, plan and, unless in check mode, act; return the module's result.
 
@@ -547,31 +579,30 @@ def run(params: dict[str, Any], check_mode: bool, git: str | None) -> dict[str, 
     try:
         seen = checkout.observe()
         action = plan(seen, version, str(dest))
-        before = seen.head or ""
-        result: dict[str, Any] = {"changed": action != "none", "plan": action, "before": before, "after": version}
-        if check_mode and action == "fetch" and checkout.has_commit(dest):
-            lost, untracked, _, _ = checkout.conflicts(seen)
-            if lost or untracked:
-                raise overwritten(str(dest), lost, untracked, before, version)
-        gone = sorted({change.path for change in seen.changes if change.gone} | set(seen.half))
-        if action != "none":
-            result["diff"] = {
-                "before_header": str(dest),
-                "after_header": str(dest),
-                "before": "".join([f"commit {before or 'none'}\n", *(f"missing or half-written: {p}\n" for p in gone)]),
-                "after": f"commit {version}\n",
-            }
-        if not check_mode:
-            if action != "none":
-                checkout.act(seen, action)
+        if check_mode or (action == "none" and not seen.interrupted):
+            if action == "fetch" and checkout.has_commit(dest):
+                lost, untracked, _, _ = checkout.conflicts(seen)
+                if lost or untracked:
+                    raise overwritten(str(dest), lost, untracked, seen.head or "", version)
+            result, gone = describe(checkout, seen, action)
+        else:
+            with lock.hold(params, f"bringing {dest} to commit {version[:12]}", checkout.warnings.append):
+                checkout.read_records()
                 seen = checkout.observe()
-                left = plan(seen, version, str(dest))
-                if left != "none":
-                    raise Failure(
-                        f"{dest} after {action} still needs {left}", f"commit {version}", "run the play again with -vvv"
-                    )
-            elif seen.interrupted:
-                (dest / ".git" / MARKER).unlink(missing_ok=True)
+                action = plan(seen, version, str(dest))
+                result, gone = describe(checkout, seen, action)
+                if action != "none":
+                    checkout.act(seen, action)
+                    seen = checkout.observe()
+                    left = plan(seen, version, str(dest))
+                    if left != "none":
+                        raise Failure(
+                            f"{dest} after {action} still needs {left}",
+                            f"commit {version}",
+                            "run the play again with -vvv",
+                        )
+                elif seen.interrupted:
+                    (dest / ".git" / MARKER).unlink(missing_ok=True)
         result["restored"] = gone if check_mode else checkout.restored
         kinds = [(change.path, checkout.kind(change)) for change in seen.changes if change.path not in gone]
     except GitError as error:
@@ -601,6 +632,7 @@ def main() -> None:
             "ca_bundle": {"type": "str", "default": ""},
             "patches": {"type": "path"},
             "timeout": {"type": "int", "default": 600},
+            **lock.OPTIONS,
         },
         supports_check_mode=True,
     )

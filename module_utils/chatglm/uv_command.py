@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 import shutil
 import ssl
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -574,40 +573,24 @@ class Workshop:
         return stamp
 
     def act(self, plan: Plan, observed: Observed) -> Outcome:
-        """Do what the plan says.
+        """Do what the plan says; no other run may be at work on the environment (see lock).
 
         Raises:
-            Failure: a step failed, or another run is at work on the same environment.
+            Failure: a step failed.
             OSError: a file could not be written.
 
         """
         wanted = self.wanted
         Path(wanted.path).parent.mkdir(parents=True, exist_ok=True)
-        with _alone(os.path.dirname(wanted.path)):
-            if plan.action == "clean":
-                stamp = self.refreshed(plan, observed)
-            else:
-                self._make_cache()
-                stamp = (self.create if plan.action in ("create", "rebuild") else self.repair)(plan, observed)
-            for leftover in (wanted.partial, wanted.old, wanted.old_cache):
-                _remove(leftover)
-            self._drop_cache()
+        if plan.action == "clean":
+            stamp = self.refreshed(plan, observed)
+        else:
+            self._make_cache()
+            stamp = (self.create if plan.action in ("create", "rebuild") else self.repair)(plan, observed)
+        for leftover in (wanted.partial, wanted.old, wanted.old_cache):
+            _remove(leftover)
+        self._drop_cache()
         return Outcome(stamp, self.stderr)
-
-
-@contextlib.contextmanager
-def _alone(folder: str) -> Iterator[None]:
-    """Hold the lock of a folder; the system frees it when the process ends, however that happens."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise Failure(
-            f"another run at work in {folder}", "one at a time", "wait for it to end, then run again"
-        ) from error
-    finally:
-        os.close(handle)
 
 
 def _remove(path: str) -> None:

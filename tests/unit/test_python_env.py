@@ -545,12 +545,12 @@ def test_a_folder_that_is_no_environment_is_left_alone(host):
 def test_a_second_run_at_the_same_time_is_refused(host):
     import fcntl
 
-    host.home.mkdir()
-    handle = os.open(host.home, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    assert "another run at work" in failing(host)
-    os.close(handle)
-    assert host.good()["action"] == "create"
+    options = {"lock": str(host.home / "state" / "lock"), "lock_timeout": 0}
+    (host.home / "state").mkdir(parents=True)
+    with open(options["lock"], "w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        assert "another run at work" in failing(host, **options)
+    assert host.good(**options)["action"] == "create"
 
 
 def test_an_unreachable_index_is_told_without_its_password(host):
