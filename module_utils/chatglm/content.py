@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from .blocks import Blocks
+
 HEAD = 512
 """Bytes that are looked at to say what came instead of a file."""
 
@@ -31,10 +33,14 @@ class Digest:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the target has to be: its digest, and its size in bytes where known (a git blob id needs it)."""
+    """What the target has to be: its digest, and its size in bytes where known (a git blob id needs it).
+
+    ``blocks`` are the sums of its blocks, if it was verified on this host before.
+    """
 
     digest: Digest
     size: int | None = None
+    blocks: Blocks | None = None
 
 
 class TransferError(Exception):
@@ -68,6 +74,14 @@ class TransferError(Exception):
 def gigabytes(size: float) -> str:
     """Return ``size`` bytes as text in GB (10^9 bytes), with more digits for less."""
     return f"{size / 1e9:.2f} GB" if size >= 1e7 else f"{size / 1e9:.6f} GB"
+
+
+def amount(size: int) -> str:
+    """Return ``size`` bytes as text in the unit (of powers of 1000) that suits it."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"
 
 
 def what_came(head: bytes, size: int, wanted: Wanted, found: str = "") -> TransferError:

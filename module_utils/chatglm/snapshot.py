@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .content import Digest, TransferError, Wanted, what_came
+from .blocks import BLOCK, Blocks, count, missing, worth
+from .content import Digest, TransferError, Wanted, amount, what_came
 from .failure import Failure
 from .files import digest_of
 
@@ -202,28 +203,64 @@ def contradictions(pinned: list[Entry], hub: list[Entry]) -> list[str]:
 
 @dataclass(frozen=True)
 class Seen:
-    """A file on the host: the state of its inode, its first bytes, and its digest if it was taken."""
+    """A file on the host: the state of its inode, its first bytes, its digest and its blocks' sums if it was read.
+
+    Of a file that is too long, digest and sums are those of its first ``size`` bytes.
+    """
 
     stat: Mapping[str, int]
     head: bytes = b""
     found: str = ""
+    sums: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a file is to be had.
+
+    ``mend`` says what is mended: ``target`` (the damaged file) or ``left`` (what an interrupted run left of a mended
+    file); empty if the whole is fetched, or the rest of it. ``bytes`` is what has to be moved, None if the file's size
+    is not known. ``blocks`` is the number of damaged blocks, as far as their sums are kept.
+    """
+
+    wanted: Wanted
+    mend: str = ""
+    bytes: int | None = None
+    blocks: int = 0
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What is to be done about one file, and why.
 
-    ``action`` is ``keep``, ``adopt`` (good, but not in the record), ``fetch`` or ``ask`` (there, but no digest is
-    known yet).
+    ``action`` is ``keep``, ``adopt`` (good, but not in the record), ``fetch``, ``mend`` or ``ask`` (there, but no
+    digest is known yet).
     """
 
     entry: Entry
     action: str
     reason: str
     refresh: bool = False
-    """The file is good, but its inode's state in the record is out of date."""
+    """The file is good, but what the record has of it is out of date."""
     kind: str = ""
     """What is wrong, in one stable word: ``missing``, ``unknown`` (digest), or the kind of a TransferError."""
+    plan: Plan | None = None
+    blocks: Blocks | None = None
+    """The sums of the blocks of a good file that has been read."""
+
+
+def kept_blocks(one: Entry, recorded: Mapping[str, Any] | None) -> Blocks | None:
+    """Return the sums that the record has of a file verified with this digest."""
+    if recorded is None or one.digest is None or recorded.get(one.digest.algorithm) != one.digest.hexadecimal:
+        return None
+    kept = Blocks.parse(recorded.get("blocks"))
+    return kept if kept is not None and one.size in (None, kept.size) else None
+
+
+def sized(one: Entry, recorded: Mapping[str, Any] | None) -> Entry:
+    """Return ``one``, with the size of its kept sums where the manifest has none."""
+    kept = kept_blocks(one, recorded)
+    return one if kept is None else replace(one, size=kept.size)
 
 
 def unchanged(one: Entry, seen: Seen, recorded: Mapping[str, Any] | None) -> bool:
@@ -241,31 +278,100 @@ def must_read(one: Entry, seen: Seen | None, recorded: Mapping[str, Any] | None,
     return deep or not unchanged(one, seen, recorded)
 
 
-def judge(one: Entry, seen: Seen | None, recorded: Mapping[str, Any] | None, deep: bool) -> Verdict:
+def reading(one: Entry, seen: Seen, recorded: Mapping[str, Any] | None, deep: bool) -> tuple[bool, bool]:
+    """Return whether a file is to be read for its digest, and whether for the sums of its blocks.
+
+    Args:
+        one: what it has to be, :func:`sized`.
+        seen: what is there.
+        recorded: its mapping in the record, if any.
+        deep: every file's digest is taken.
+
+    """
+    if must_read(one, seen, recorded, deep):
+        return True, True
+    size = seen.stat["size"]
+    if one.digest is None or one.size in (None, size):
+        return False, False
+    # Too long: its beginning may be the file. Too short: worth a reading only if that shows which blocks are good.
+    return size > (one.size or 0) and worth(size), kept_blocks(one, recorded) is not None
+
+
+def judge(
+    one: Entry, seen: Seen | None, recorded: Mapping[str, Any] | None, deep: bool, left: Seen | None = None
+) -> Verdict:
     """Return what is to be done about a file.
 
     Args:
         one: what it has to be.
-        seen: what is there, None for nothing; with its digest where :func:`must_read` asks for it.
+        seen: what is there, None for nothing; read as :func:`reading` asks.
         recorded: its mapping in the record, if any.
         deep: the digest was to be taken whatever the record says.
+        left: what an interrupted run left of this very file, with the sums of its blocks if the record has some.
 
     """
-    if seen is None:
-        return Verdict(one, "fetch", "missing", kind="missing")
-    if one.digest is None:
+    known = sized(one, recorded)
+    if seen is not None and one.digest is None:
         return Verdict(one, "ask", "there, but its digest is not known: the hub will be asked", kind="unknown")
-    if not must_read(one, seen, recorded, deep):
-        if unchanged(one, seen, recorded):
+    if seen is not None and one.digest is not None:
+        if must_read(known, seen, recorded, deep):
+            if seen.found == one.digest.hexadecimal:
+                return _good(one, seen, recorded)
+        elif unchanged(known, seen, recorded):
             return Verdict(one, "keep", "unchanged since it was verified")
-        came = what_came(seen.head, seen.stat["size"], one.wanted)
-        return Verdict(one, "fetch", str(came), kind=came.kind)
-    if seen.found != one.digest.hexadecimal:
-        came = what_came(seen.head, seen.stat["size"], one.wanted, seen.found)
-        return Verdict(one, "fetch", str(came), kind=came.kind)
+    if one.digest is None:
+        return Verdict(one, "fetch", "missing", kind="missing")
+    kept = kept_blocks(one, recorded)
+    wanted = Wanted(one.digest, known.size, kept)
+    wrong = None if seen is None else what_came(seen.head, seen.stat["size"], wanted, seen.found)
+    kind, reason = ("missing", "missing") if wrong is None else (wrong.kind, str(wrong))
+    plans = [Plan(wanted, "", wanted.size)]
+    if seen is not None and wrong is not None and wrong.kind in ("short", "long", "digest"):
+        plans += _mended(wanted, seen, "target")
+    if left is not None:
+        plans += _mended(wanted, left, "left")
+    # Of equal plans the one that leaves the damaged file alone: the first is the whole.
+    plan = min(plans, key=lambda plan: 1 << 62 if plan.bytes is None else plan.bytes)
+    how = []
+    if plan.mend == "left":
+        how.append("an interrupted run left the rest")
+    if plan.mend and kept is not None:
+        how.append(
+            f"{plan.blocks} of {count(kept.size)} blocks {'is' if plan.blocks == 1 else 'are'} damaged or missing"
+        )
+    if plan.mend:
+        how.append(f"{amount(plan.bytes or 0)} to fetch")
+    text = f"{reason}; {', '.join(how)}" if how else reason
+    return Verdict(one, "mend" if plan.mend else "fetch", text, kind=kind, plan=plan)
+
+
+def _good(one: Entry, seen: Seen, recorded: Mapping[str, Any] | None) -> Verdict:
+    """Return the verdict on a file whose digest is right."""
+    assert one.digest is not None
+    size = seen.stat["size"]
+    blocks = Blocks(size, seen.sums) if worth(size) and len(seen.sums) == count(size) else None
     if recorded is None or recorded.get(one.digest.algorithm) != one.digest.hexadecimal:
-        return Verdict(one, "adopt", "already there and good")
-    return Verdict(one, "keep", "verified again", refresh=not unchanged(one, seen, recorded))
+        return Verdict(one, "adopt", "already there and good", blocks=blocks)
+    stale = not unchanged(one, seen, recorded) or blocks != kept_blocks(one, recorded)
+    return Verdict(one, "keep", "verified again", refresh=stale, blocks=blocks)
+
+
+def _mended(wanted: Wanted, there: Seen, mend: str) -> list[Plan]:
+    """Return how the wanted file can be made of what is there: one plan or none."""
+    size = there.stat["size"]
+    if wanted.blocks is not None:
+        lacks = missing(wanted.blocks, there.sums)
+        # Nothing damaged, and yet the digest is wrong: the sums cannot help.
+        useless = not lacks.blocks and size == wanted.size and there.found
+        return [] if useless else [Plan(wanted, mend, lacks.bytes, lacks.blocks)]
+    if wanted.size is None:
+        return []
+    if mend == "left":  # resumed like any download
+        return [Plan(wanted, "", wanted.size - size)] if size <= wanted.size else []
+    if size > wanted.size and there.found == wanted.digest.hexadecimal:
+        return [Plan(wanted, mend, 0)]
+    # Never verified here: perhaps it is the file's beginning. The digest of the whole will tell.
+    return [Plan(wanted, mend, wanted.size - size)] if BLOCK <= size < wanted.size else []
 
 
 def diff(verdicts: list[Verdict] | None, dest: str) -> dict[str, str]:

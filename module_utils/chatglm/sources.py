@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from . import hub_worker
-from .content import TransferError
+from .content import TransferError, Wanted
 from .processes import die_with_parent, source_of
 from .snapshot import Entry, entries
-from .transfer import Moved, Options, Progress, copy, fetch, get_json, shown
+from .transfer import Moved, Options, copy, fetch, get_json, shown
 
 Check = Callable[[Path], None]
 
@@ -29,8 +29,15 @@ class Source:
 
     label = ""
 
-    def get(self, one: Entry, target: Path, check: Check | None, progress: Progress | None) -> Moved:
+    def get(self, path: str, target: Path, wanted: Wanted, check: Check | None, mend: str) -> Moved:
         """Put the verified file at ``target``.
+
+        Args:
+            path: the file's path in the repository.
+            target: its final place.
+            wanted: what it has to be.
+            check: looks at the verified content before it is put in place; raises to refuse it.
+            mend: what is mended by ranges, as in :func:`transfer.fetch`; empty for the whole file.
 
         Raises:
             TransferError: this source cannot.
@@ -48,9 +55,9 @@ class Folder(Source):
         self.path = Path(os.path.expanduser(path))
         self.label = f"folder {self.path}"
 
-    def get(self, one: Entry, target: Path, check: Check | None, progress: Progress | None) -> Moved:
+    def get(self, path: str, target: Path, wanted: Wanted, check: Check | None, mend: str) -> Moved:
         """Copy the file."""
-        return copy(self.path / one.path, target, one.wanted, check=check, progress=progress)
+        return copy(self.path / path, target, wanted, check=check, mend=mend)
 
 
 class Web(Source):
@@ -62,10 +69,10 @@ class Web(Source):
         self.options = options
         self.label = f"url {shown(base)}"
 
-    def get(self, one: Entry, target: Path, check: Check | None, progress: Progress | None) -> Moved:
+    def get(self, path: str, target: Path, wanted: Wanted, check: Check | None, mend: str) -> Moved:
         """Download the file."""
-        url = self.base + urllib.parse.quote(one.path)
-        return fetch(url, target, one.wanted, self.options, check=check, progress=progress)
+        url = self.base + urllib.parse.quote(path)
+        return fetch(url, target, wanted, self.options, check=check, mend=mend)
 
 
 class Seafile(Source):
@@ -96,20 +103,20 @@ class Seafile(Source):
             self._listings[folder] = files
         return self._listings[folder]
 
-    def get(self, one: Entry, target: Path, check: Check | None, progress: Progress | None) -> Moved:
+    def get(self, path: str, target: Path, wanted: Wanted, check: Check | None, mend: str) -> Moved:
         """Download the file."""
-        path = posixpath.join(self.folder, one.path)
+        path = posixpath.join(self.folder, path)
         item = self._listing(posixpath.dirname(path)).get(posixpath.basename(path))
         if item is None:
             raise TransferError("missing", f"the share has no {path}")
         size = item.get("size")
-        if isinstance(size, int) and one.size is not None and size != one.size:
+        if isinstance(size, int) and wanted.size is not None and size != wanted.size:
             raise TransferError(
-                "short" if size < one.size else "long", f"{size} bytes in the share, expected {one.size}"
+                "short" if size < wanted.size else "long", f"{size} bytes in the share, expected {wanted.size}"
             )
         query = urllib.parse.urlencode({"p": item.get("file_path") or path, "dl": "1"})
         address = f"{self.url}/d/{self.share}/files/?{query}"
-        return fetch(address, target, one.wanted, self.options, source=self.label, check=check, progress=progress)
+        return fetch(address, target, wanted, self.options, source=self.label, check=check, mend=mend)
 
 
 @dataclass(frozen=True)
@@ -222,33 +229,29 @@ class Hub(Source):
         word = "tls" if "SSL" in kind else "timeout" if "Timeout" in kind else "network"
         return TransferError(word, f"{kind}: {text}")
 
-    def get(self, one: Entry, target: Path, check: Check | None, progress: Progress | None) -> Moved:
+    def get(self, path: str, target: Path, wanted: Wanted, check: Check | None, mend: str) -> Moved:
         """Download the file from the address that the hub names for it at the revision."""
         self.files()
-        if one.path not in self._located:
-            self._ask([one.path])
-        place = self._located[one.path]
+        if path not in self._located:
+            self._ask([path])
+        place = self._located[path]
         if "error" in place:
             raise self._reason(place["error"])
         if place["commit"] not in (None, self.question.revision):
-            raise TransferError(
-                "commit", f"{one.path} comes from commit {place['commit']}, not from the pinned revision"
-            )
+            raise TransferError("commit", f"{path} comes from commit {place['commit']}, not from the pinned revision")
         tag = place["etag"] or ""
         # The hub's entity tag is the sha256 of an LFS file and the git blob id of any other.
-        assert one.digest is not None
-        if len(tag) == len(one.digest.hexadecimal) and tag != one.digest.hexadecimal:
-            raise TransferError(
-                "digest", f"it announces {one.digest.algorithm} {tag}, expected {one.digest.hexadecimal}"
-            )
+        digest = wanted.digest
+        if len(tag) == len(digest.hexadecimal) and tag != digest.hexadecimal:
+            raise TransferError("digest", f"it announces {digest.algorithm} {tag}, expected {digest.hexadecimal}")
         return fetch(
             place["url"],
             target,
-            one.wanted,
+            wanted,
             self.options,
             authorization=f"Bearer {self.question.token}" if self.question.token else "",
             check=check,
-            progress=progress,
+            mend=mend,
         )
 
 

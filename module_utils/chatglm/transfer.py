@@ -4,6 +4,11 @@ Only the digest decides whether bytes are accepted; sizes, ranges and status cod
 The bytes of one target collect in ``<name>.part``; ``<name>.part.json`` beside it says which digest they are meant
 to have and which source (with its entity tag) they came from. Both outlive a killed process, so that the next run
 goes on where it stopped, from whatever source.
+
+To mend a damaged file is the same with a longer list of what is missing. The damaged file itself becomes the part, by
+a rename, once a source has agreed to give ranges: no byte that is good is moved, no room for a second copy is needed,
+and nothing stands in the target's place until the whole has been verified. Which blocks are good is read from the part
+by their kept sums each time, so that a kill at any moment loses nothing and needs no journal.
 """
 
 from __future__ import annotations
@@ -13,21 +18,22 @@ import contextlib
 import email.utils
 import errno
 import http.client
+import io
 import json
 import os
-import queue
 import re
 import socket
 import ssl
-import threading
+import stat
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .blocks import BLOCK, GAP, Blocks, Digesting, Tally, crc, read_block
 from .content import HEAD, TransferError, Wanted, gigabytes, what_came
 from .files import read_json
 
@@ -44,10 +50,11 @@ REDIRECTS = 10
 PART = ".part"
 COPY = ".copy.part"
 NEW = ".new"
-"""A copy from a folder does not touch what was downloaded so far: the folder may hold something else."""
+TARGET, LEFT = "target", "left"
+"""What a file is mended from: the damaged target, or the part that an earlier run left."""
+LOCAL = 4
+"""Buffers of one block between the part and the digest while what is there already is read."""
 USER_AGENT = "chatglm-ansible"
-
-Progress = Callable[[int, "int | None"], None]
 
 
 @dataclass(frozen=True)
@@ -71,11 +78,12 @@ class Options:
 
 @dataclass
 class Moved:
-    """What a transfer did: body bytes that crossed the wire, offset of the first resume, size of the file."""
+    """What a transfer did: bytes that were moved, offset of the first resume, size of the file, sums of its blocks."""
 
     received: int = 0
     resumed_at: int = 0
     size: int = 0
+    blocks: Blocks | None = None
 
 
 def shown(url: str) -> str:
@@ -87,38 +95,22 @@ def shown(url: str) -> str:
 # --- the partial file -------------------------------------------------------------------------------------------------
 
 
-class _Digesting:
-    """Hashes buffers in a thread of its own (hashlib lets the interpreter go on) and hands them back."""
-
-    def __init__(self, hasher: Any) -> None:
-        self.hasher = hasher
-        self.free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
-        self.full: queue.SimpleQueue[tuple[bytearray, int] | None] = queue.SimpleQueue()
-        for _ in range(BUFFERS):
-            self.free.put(bytearray(BUFFER))
-        self.thread = threading.Thread(target=self._run, name="digest", daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        while (item := self.full.get()) is not None:
-            buffer, used = item
-            with memoryview(buffer) as view, view[:used] as content:
-                self.hasher.update(content)
-            self.free.put(buffer)
-
-    def drain(self) -> None:
-        """Wait until every buffer handed over has been hashed; the thread ends."""
-        self.full.put(None)
-        self.thread.join()
+def movable(path: Path) -> bool:
+    """Tell whether a damaged file may itself become the part: it is no link, has no other name, and can be written."""
+    state = path.lstat()
+    return stat.S_ISREG(state.st_mode) and state.st_nlink == 1 and os.access(path, os.R_OK | os.W_OK)
 
 
 class Part:
-    """The partial file of one target, and the digest of what it holds so far.
+    """The partial file of one target, and the digest of what is good of it so far.
 
     Args:
         target: the file's final place; its folder must exist.
         wanted: what it has to become. A part that was begun for another digest is dropped.
         suffix: what is added to the target's name.
+
+    Attributes:
+        length: bytes, from the start, that are there, good as far as one can tell, and digested.
 
     """
 
@@ -133,46 +125,142 @@ class Part:
         self.etag = ""
         self._handle = -1
         self._hasher: Any = None
-        self._flushed = 0
+        self._tally = Tally()
+        self._gap_end = 0
+        self._borrowed = False
 
-    def open(self, *, keep: bool = True) -> None:
+    def open(self, *, keep: bool = True, damaged: bool = False) -> None:
         """Open the part; what an earlier run left for the same digest is hashed and kept.
 
+        Args:
+            keep: whether anything is kept.
+            damaged: begin with the damaged target; it is only read until :meth:`own`.
+
         Raises:
+            OSError: the folder cannot be written, or the damaged target not be read.
+
+        """
+        if damaged:
+            self._borrowed = True
+            self._handle = os.open(self.target, os.O_RDONLY | os.O_CLOEXEC)
+        else:
+            note = read_json(self.note)
+            note = note if isinstance(note, dict) else {}
+            usable = keep and note.get("digest") == str(self.wanted.digest) and self.path.is_file()
+            # A link in the part's place would be written through: replaced, not followed.
+            if self.path.is_symlink():
+                self.path.unlink()
+                usable = False
+            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            if not usable:
+                self.restart()
+                return
+            self.source, self.etag = str(note.get("source", "")), str(note.get("etag", ""))
+        self._begin()
+        if self.wanted.blocks is not None:
+            return  # read as far as needed by gap()
+        size = self._size()
+        if self.wanted.size is not None and size > self.wanted.size:
+            if not damaged:
+                self.restart()
+                return
+            size = self.wanted.size
+        self._take(size)
+
+    def _begin(self) -> None:
+        self.length = self._gap_end = 0
+        self._hasher = self.wanted.digest.start(self.wanted.size or 0)
+        self._tally = Tally(self.wanted.blocks)
+
+    def _size(self) -> int:
+        return os.fstat(self._handle).st_size
+
+    def _take(self, end: int) -> None:
+        """Digest what is there up to ``end``; with kept sums only as long as the blocks are good."""
+        kept = self.wanted.blocks
+        digesting = Digesting(self._hasher, BLOCK, LOCAL)
+        try:
+            while self.length < end:
+                buffer = digesting.free.get()
+                used = read_block(self._handle, buffer, self.length, min(BLOCK, end - self.length))
+                if not used:
+                    break
+                if kept is not None and crc(buffer, used) != kept.sums[self.length // BLOCK]:
+                    break
+                digesting.full.put((buffer, used))
+                if kept is None:
+                    with memoryview(buffer) as view, view[:used] as content:
+                        self._tally.update(content)
+                else:
+                    self._tally.take(kept.sums[self.length // BLOCK])
+                self.length += used
+        finally:
+            digesting.drain()
+
+    def gap(self) -> tuple[int, int] | None:
+        """Return the range (first, end) that is missing next, None if all is there; only with kept sums.
+
+        Raises:
+            OSError: the part cannot be read.
+
+        """
+        kept = self.wanted.blocks
+        assert kept is not None
+        if self.length >= self._gap_end:
+            self._take(kept.size)
+            if self.length >= kept.size:
+                return None
+            self._gap_end = self._bad_until(kept)
+        return self.length, self._gap_end
+
+    def _bad_until(self, kept: Blocks) -> int:
+        """Return where the damage that begins at ``length`` ends: as :func:`blocks.ranges`, before any is mended."""
+        buffer = bytearray(BLOCK)
+        end = at = self.length // BLOCK + 1
+        while at < len(kept.sums) and at - end <= GAP:
+            first = at * BLOCK
+            used = read_block(self._handle, buffer, first, min(BLOCK, kept.size - first))
+            if not used:
+                return kept.size  # the file ends before here
+            at += 1
+            if crc(buffer, used) != kept.sums[at - 1]:
+                end = at
+        return min(end * BLOCK, kept.size)
+
+    def own(self) -> None:
+        """Make the damaged target the part, if it is not yet: renamed, or copied if it is linked or not ours.
+
+        Raises:
+            TransferError: there is no room for the copy.
             OSError: the folder cannot be written.
 
         """
-        note = read_json(self.note)
-        note = note if isinstance(note, dict) else {}
-        usable = keep and note.get("digest") == str(self.wanted.digest) and self.path.is_file()
-        # A link in the part's place would be written through: replaced, not followed.
-        if self.path.is_symlink():
-            self.path.unlink()
-            usable = False
-        self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        if not usable:
-            self.restart()
+        if not self._borrowed:
             return
-        self.source, self.etag = str(note.get("source", "")), str(note.get("etag", ""))
-        length = os.fstat(self._handle).st_size
-        if self.wanted.size is not None and length > self.wanted.size:
-            self.restart()
-            return
-        self._hasher = self.wanted.digest.start(self.wanted.size or 0)
-        buffer = bytearray(BUFFER)
-        os.lseek(self._handle, 0, os.SEEK_SET)
-        with open(self._handle, "rb", buffering=0, closefd=False) as stream:
-            while count := stream.readinto(buffer):
-                self._hasher.update(memoryview(buffer)[:count])
-                self.length += count
+        if movable(self.target):
+            os.replace(self.target, self.path)
+            handle = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        else:
+            size = self._size()
+            if full := room_for(self.target.parent, size):
+                raise full
+            self.path.unlink(missing_ok=True)
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            done = 0
+            try:
+                while done < size and (count := os.sendfile(handle, self._handle, done, size - done)):
+                    done += count
+            except BaseException:
+                os.close(handle)
+                raise
+        os.close(self._handle)
+        self._handle = handle
+        self._borrowed = False
 
     def restart(self) -> None:
         """Drop every byte: they are not the wanted ones, or nobody can say."""
         os.ftruncate(self._handle, 0)
-        os.lseek(self._handle, 0, os.SEEK_SET)
-        self._hasher = self.wanted.digest.start(self.wanted.size or 0)
-        self.length = 0
-        self._flushed = 0
+        self._begin()
         self.source = self.etag = ""
 
     def label(self, source: str, etag: str) -> None:
@@ -190,10 +278,11 @@ class Part:
         """Take all that ``read`` gives (bytes put into the view; 0 at the end); what came before an error is kept.
 
         Raises:
+            TransferError: a block that came is not as its kept sum says.
             OSError: the disk is full, or whatever ``read`` raises.
 
         """
-        digesting = _Digesting(self._hasher)
+        digesting = Digesting(self._hasher, BUFFER, BUFFERS)
         try:
             ended = False
             while not ended:
@@ -214,6 +303,12 @@ class Part:
                 finally:
                     self._write(buffer, used)
                     digesting.full.put((buffer, used))
+                    with memoryview(buffer) as view, view[:used] as content:
+                        self._tally.update(content)
+                if self._tally.wrong >= 0:
+                    first = self._tally.wrong * BLOCK
+                    text = f"its bytes from {first} to {first + BLOCK} are not those that were verified here before"
+                    raise TransferError("digest", text)
         finally:
             digesting.drain()
 
@@ -222,7 +317,7 @@ class Part:
             done = 0
             while done < used:
                 with view[done:used] as rest:
-                    done += os.write(self._handle, rest)
+                    done += os.pwrite(self._handle, rest, self.length + done)
         self.length += used
 
     def head(self) -> bytes:
@@ -252,6 +347,8 @@ class Part:
             reason = what_came(self.head(), self.length, self.wanted, self.digest())
             self.restart()
             raise reason
+        if self._size() > self.length:
+            os.ftruncate(self._handle, self.length)
         if check is not None:
             check(self.path)
         os.fsync(self._handle)
@@ -268,10 +365,15 @@ class Part:
         """Close the file; the bytes stay for the next attempt, an empty part goes."""
         if self._handle < 0:
             return
+        empty = not self._borrowed and not self._size()
         os.close(self._handle)
         self._handle = -1
-        if not self.length:
+        if empty:
             self.drop()
+
+    def blocks(self) -> Blocks | None:
+        """Return the sums of the finished file's blocks."""
+        return self._tally.blocks(self.length)
 
     def drop(self) -> None:
         """Remove the part and its label."""
@@ -504,9 +606,7 @@ class _Body:
     left: int | None
     options: Options
     moved: Moved = field(default_factory=Moved)
-    tell: Progress | None = None
     at: int = 0
-    total: int | None = None
     exact: bool = True
     window: float = field(default_factory=time.monotonic)
     count: int = 0
@@ -542,8 +642,6 @@ class _Body:
             if rate < self.options.floor:
                 raise TransferError("stall", f"stalled: {rate:.0f} bytes/s over {self.options.timeout:g} s", again=True)
             self.window, self.count = now, 0
-        if self.tell is not None:
-            self.tell(self.at, self.total)
         return count
 
     def _some(self, view: memoryview, room: int) -> int:
@@ -589,52 +687,67 @@ def get_json(url: str, options: Options, limit: int = 8 << 20) -> Any:
 
 @dataclass
 class _Download:
-    """One file from one address: the attempts share the part and the count."""
+    """One file from one address: the attempts share the part and the count.
+
+    ``mend`` asks for ranges only, and takes no answer that would begin the file anew.
+    """
 
     url: str
     part: Part
     options: Options
     source: str
     authorization: str = ""
-    tell: Progress | None = None
+    mend: bool = False
     moved: Moved = field(default_factory=Moved)
     ranges: bool = True
 
-    def attempt(self) -> None:
-        """Ask once, from where the part ends; return when the source has given all it has."""
+    def attempt(self, end: int | None = None) -> None:
+        """Ask once, from where the part ends; return when the source has given all it has.
+
+        Args:
+            end: where the range that is asked for ends; None for the file's end.
+
+        """
         part, wanted = self.part, self.part.wanted
         headers: dict[str, str] = {}
-        if part.length and self.ranges:
+        if end is not None:
+            # No If-Range: the blocks' sums guard better than a tag, which changes from mirror to mirror.
+            headers["Range"] = f"bytes={part.length}-{end - 1}"
+        elif part.length and self.ranges:
             headers["Range"] = f"bytes={part.length}-"
             # Another source's tag would mean nothing here; the digest guards against a mixture.
             if part.etag and part.source == self.source:
                 headers["If-Range"] = part.etag
         answer = _request(self.url, headers, self.authorization, self.options)
         try:
-            total = self._accept(answer)
+            total = self._accept(answer, end)
             # Where the length is not announced, one byte more than wanted is taken: it shows what is too long.
             left = total if total is not None else None if wanted.size is None else wanted.size + 1
+            left = end if end is not None else left
             left = None if left is None else left - part.length
             if full := room_for(part.target.parent, left or 0):
                 raise full
             tag = answer.response.getheader("ETag") or ""
             part.label(self.source, tag if tag.startswith('"') else "")
-            if part.length and not self.moved.resumed_at:
+            part.own()
+            if part.length and end is None and not self.moved.resumed_at:
                 self.moved.resumed_at = part.length
-            body = _Body(answer, left, self.options, self.moved, self.tell, part.length, total or wanted.size)
-            body.exact = total is not None
+            body = _Body(answer, left, self.options, self.moved, part.length)
+            body.exact = total is not None or end is not None
             part.fill(body.read)
-            if wanted.size is not None and part.length < wanted.size:
+            if end is None and wanted.size is not None and part.length < wanted.size:
                 text = f"the connection ended after {part.length} bytes, {wanted.size - part.length} missing"
                 raise TransferError("cut", text, again=True)
         finally:
             answer.close()
 
-    def _accept(self, answer: _Answer) -> int | None:
+    def _accept(self, answer: _Answer, end: int | None) -> int | None:
         """Judge the answer's head; return the whole file's size if it says so. The part is cut to match."""
         part, wanted, response = self.part, self.part.wanted, answer.response
         if response.status not in (200, 206):
             reason = _status(answer, self.options)
+            if response.status == 416 and self.mend:
+                raise TransferError("range", str(reason), status=416)
             if response.status == 416 and part.length:
                 # Shorter at the source than what we hold, or no ranges after all: from the start, once.
                 self.ranges = False
@@ -650,12 +763,13 @@ class _Download:
         else:
             got = content_range(response.getheader("Content-Range"))
             right = got is not None and got[0] == part.length and length in (None, got[1] - got[0] + 1)
-            if got is None or not right or (got[2] is not None and got[1] != got[2] - 1):
+            last = end if end is not None else got[2] if got is not None else None
+            if got is None or not right or (last is not None and got[1] != last - 1):
                 self.ranges = False
                 answer_says = response.getheader("Content-Range")
                 text = f"asked for bytes from {part.length}, the answer gives {answer_says!r}"
-                raise TransferError("range", text, again=True, wait=0.0)
-            total = got[2] if got[2] is not None else got[1] + 1
+                raise TransferError("range", text, again=not self.mend, wait=0.0)
+            total = got[2] if got[2] is not None else None if end is not None else got[1] + 1
         if total is not None and wanted.size is not None and total != wanted.size:
             view = memoryview(bytearray(HEAD))
             head = b""
@@ -664,6 +778,8 @@ class _Download:
                 while len(head) < min(HEAD, total) and (count := body.read(view)):
                     head += bytes(view[:count])
             raise what_came(head, total, wanted)
+        if response.status == 200 and self.mend:
+            raise TransferError("range", "it gives the whole file where a part is asked for")
         if response.status == 200 and part.length:
             part.restart()  # the range was ignored or the file has changed: these bytes begin at 0
         return total
@@ -678,7 +794,7 @@ def fetch(
     source: str = "",
     authorization: str = "",
     check: Callable[[Path], None] | None = None,
-    progress: Progress | None = None,
+    mend: str = "",
 ) -> Moved:
     """Download ``url`` to ``target`` and verify it; a damaged target stays until the new file is whole.
 
@@ -690,34 +806,44 @@ def fetch(
         source: name of the source, for the part's label; the address (without its query) by default.
         authorization: the Authorization header's value; sent to the address's own host only.
         check: as :meth:`Part.finish`.
-        progress: called with (bytes of the file so far, bytes in all or None) after every read.
+        mend: fetch only what is missing, by ranges: of the damaged :data:`TARGET`, or of the :data:`LEFT` part. The
+            damaged target becomes the part as soon as the source has agreed to the first range.
 
     Raises:
-        TransferError: this source cannot give the file; what is good of it stays in the part.
+        TransferError: this source cannot give the file; what is good of it stays in the part. Of the kind ``range`` or
+            ``digest`` with ``mend``: it may still give the whole.
         OSError: the target's folder cannot be written.
 
     """
-    part = Part(target, wanted)
-    part.open()
-    job = _Download(url, part, options, source or shown(url), authorization, progress)
-    failed, furthest, fresh = 0, part.length, not part.length
+    part = Part(target, wanted if mend else replace(wanted, blocks=None))
+    job = _Download(url, part, options, source or shown(url), authorization, bool(mend))
     try:
+        part.open(damaged=mend == TARGET)
+        failed, furthest, fresh = 0, part.length, not part.length
         while True:
             try:
-                if not (part.length and part.right()):
+                if part.wanted.blocks is not None:
+                    while (gap := part.gap()) is not None:
+                        job.attempt(gap[1])
+                    part.own()
+                elif not (part.length and part.right()):
                     fresh = fresh or not part.length
                     if wanted.size is not None and part.length == wanted.size:
+                        if mend:
+                            raise what_came(part.head(), part.length, wanted, part.digest())
                         part.restart()  # whole and wrong: nothing to resume
                         fresh = True
                     job.attempt()
                 try:
                     part.finish(check)
                 except TransferError as error:
-                    if fresh or error.kind not in ("digest", "long", "html", "pointer", "short"):
+                    if mend or fresh or error.kind not in ("digest", "long", "html", "pointer", "short"):
                         raise
                     fresh, job.ranges = True, False  # the resumed bytes may be the culprit: once more, from zero
                     continue
-                job.moved.size = target.stat().st_size
+                job.moved.size, job.moved.blocks = part.length, part.blocks()
+                if part.wanted.blocks is not None:
+                    job.moved.resumed_at = part.length - job.moved.received
                 return job.moved
             except TransferError as error:
                 failed = 1 if part.length >= furthest + PROGRESS else failed + 1
@@ -733,6 +859,35 @@ def fetch(
         part.close()
 
 
+def settle(target: Path, wanted: Wanted, *, check: Callable[[Path], None] | None = None, mend: str) -> Moved:
+    """Put in place what is whole already: a file that only is too long, or the part of a run killed at its very end.
+
+    Args:
+        target: final place.
+        wanted: digest, and size if known.
+        check: as :meth:`Part.finish`.
+        mend: as in :func:`fetch`.
+
+    Raises:
+        TransferError: it is not whole after all.
+        OSError: the folder cannot be written.
+
+    """
+    part = Part(target, wanted)
+    try:
+        part.open(damaged=mend == TARGET)
+        if (part.wanted.blocks is not None and part.gap() is not None) or not part.right():
+            raise TransferError("digest", "what is there is not whole")
+        part.label("what was there", "")
+        part.own()
+        part.finish(check)
+        return Moved(0, part.length, part.length, part.blocks())
+    except OSError as error:
+        raise _disk(error, target) from error
+    finally:
+        part.close()
+
+
 def _disk(error: OSError, target: Path) -> OSError | TransferError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return room_for(target.parent, 1) or TransferError(
@@ -742,12 +897,7 @@ def _disk(error: OSError, target: Path) -> OSError | TransferError:
 
 
 def copy(
-    source: Path,
-    target: Path,
-    wanted: Wanted,
-    *,
-    check: Callable[[Path], None] | None = None,
-    progress: Progress | None = None,
+    source: Path, target: Path, wanted: Wanted, *, check: Callable[[Path], None] | None = None, mend: str = ""
 ) -> Moved:
     """Copy the file at ``source`` to ``target`` and verify it while it is copied.
 
@@ -756,7 +906,7 @@ def copy(
         target: final place; its folder must exist.
         wanted: digest, and size if known.
         check: as :meth:`Part.finish`.
-        progress: as in :func:`fetch`.
+        mend: as in :func:`fetch`; needs kept sums, otherwise the whole file is copied.
 
     Raises:
         TransferError: the source has no such file, cannot be read, or holds something else.
@@ -770,28 +920,25 @@ def copy(
         text = f"there is no {source}" if missing else f"{source} cannot be read: {error.strerror}"
         raise TransferError("missing" if missing else "read", text) from error
     moved = Moved()
+    mending = bool(mend) and wanted.blocks is not None
     with stream:
         size = os.fstat(stream.fileno()).st_size
         if wanted.size not in (None, size):
             raise what_came(stream.read(HEAD) or b"", size, wanted)
-        if full := room_for(target.parent, size):
+        if not mending and (full := room_for(target.parent, size)):
             raise full
-        part = Part(target, wanted, COPY)
+        # What was downloaded so far is not touched by a whole copy: the folder may hold something else.
+        part = Part(target, wanted if mending else replace(wanted, blocks=None), PART if mending else COPY)
         try:
-            part.open(keep=False)
+            part.open(keep=mending, damaged=mending and mend == TARGET)
             part.label(str(source), "")
-
-            def read(view: memoryview) -> int:
-                try:
-                    count = int(stream.readinto(view) or 0)
-                except OSError as error:
-                    raise TransferError("read", f"{source} cannot be read: {error.strerror}") from error
-                moved.received += count
-                if progress is not None:
-                    progress(moved.received, size)
-                return count
-
-            part.fill(read)
+            for first, end in iter(part.gap, None) if mending else [(0, size)]:
+                part.own()
+                stream.seek(first)
+                part.fill(_reader(stream, end, moved))
+                if mending and part.length < end:
+                    raise TransferError("read", f"{source} ended after {part.length} bytes")
+            part.own()
             part.finish(check)
         except OSError as error:
             raise _disk(error, target) from error
@@ -800,5 +947,20 @@ def copy(
             raise
         finally:
             part.close()
-    moved.size = size
+    moved.size, moved.resumed_at, moved.blocks = size, size - moved.received, part.blocks()
     return moved
+
+
+def _reader(stream: io.FileIO, end: int, moved: Moved) -> Callable[[memoryview], int]:
+    """Return a function that reads ``stream`` up to ``end``."""
+
+    def read(view: memoryview) -> int:
+        try:
+            with view[: max(0, end - stream.tell())] as room:
+                count = stream.readinto(room) or 0
+        except OSError as error:
+            raise TransferError("read", f"{stream.name!s} cannot be read: {error.strerror}") from error
+        moved.received += count
+        return count
+
+    return read
