@@ -222,6 +222,8 @@ def _on_gpu(judge: Judge) -> Judge:
 
 def _cuda_libs(evidence: Evidence) -> Finding | None:
     result = evidence.get("cuda_libs") or {}
+    if result.get("skipped"):
+        return Finding(OK, "left to you (cuda_libs_install)", applies=False)
     if result.get("failed") or "missing" not in result:
         return Finding(UNKNOWN, _plain(str(result.get("msg", "not looked at"))))
     errors = "; ".join(
@@ -460,6 +462,8 @@ def _tokenizer(evidence: Evidence) -> Finding | None:
 
 def _web_demo_edited(evidence: Evidence) -> Finding | None:
     web_demo = evidence.get("web_demo") or {}
+    if not web_demo:
+        return Finding(UNKNOWN, "not looked at")
     if web_demo.get("failed"):
         found, todo = split_failure(str(web_demo.get("msg", "no message")))
         return Finding(YOURS, found, todo)
@@ -1570,8 +1574,9 @@ def examine(
             finding = Finding(UNKNOWN, f"the probe {check.probe} saw nothing")
         result.update(verdict=finding.verdict, evidence=finding.evidence, applies=finding.applies)
         result["cause"] = result["remedy"] = ""
-        if finding.verdict in (REPAIRABLE, YOURS):
+        if finding.verdict != OK:
             blocked[check.code] = check.code
+        if finding.verdict in (REPAIRABLE, YOURS):
             result["cause"] = fill(check.cause, language, context)
             result["remedy"] = remedy(check, finding, language, context)
         results.append(result)
