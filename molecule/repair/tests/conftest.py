@@ -52,7 +52,7 @@ def treatments(request):
     everything = [fault.id for fault in repair.faults()]
     for fault in chosen:
         # Not by what is chosen: a fault has the same host in every run.
-        name = sorted(hosts)[everything.index(fault.id) % len(hosts)]
+        name = fault.host or sorted(hosts)[everything.index(fault.id) % len(hosts)]
         futures[fault.id] = pools[name].submit(repair.treat, fault, name, hosts[name])
     yield futures
     for name, pool in pools.items():

@@ -42,6 +42,9 @@ PLANT = f"""
 H={HOME}
 S=$(echo $H/venv/lib/python3*/site-packages)
 M=$H/models/chatglm2-tiny-int4
+B=$M/pytorch_model.bin
+uv() {{ UV_SYSTEM_CERTS=1 $H/bin/uv --no-cache --quiet "$@" --python=$H/venv/bin/python; }}
+wait_for() {{ for _ in $(seq 100); do "$@" 2>/dev/null && return; sleep 0.1; done; return 1; }}
 """
 
 
@@ -56,7 +59,9 @@ class Fault:
     vars: dict = dataclasses.field(default_factory=dict)
     options: tuple = ()
     doctor: dict = dataclasses.field(default_factory=dict)
+    host: str = ""
     outcome: str = "healed"
+    by: str = "preflight"
     replaced: tuple = ()
     bytes: int = 30_000
     words: tuple = ()
@@ -67,7 +72,8 @@ def faults():
     found = [Fault(**entry) for entry in yaml.safe_load((SCENARIO / "faults.yml").read_text(encoding="utf-8"))]
     names = [fault.id for fault in found]
     assert len(set(names)) == len(names), "two faults of the same id"
-    assert all(fault.outcome in ("healed", "refused") and (fault.words or fault.outcome == "healed") for fault in found)
+    assert all(fault.outcome in ("healed", "fine", "refused") for fault in found)
+    assert all(fault.words or fault.outcome != "refused" for fault in found), "a refusal without words"
     return found
 
 
@@ -295,7 +301,7 @@ def _treat(fault, copy, host, seen):
     seen.received = {name: count - so_far[name] for name, count in copy.received().items()}
     after = files(home)
     seen.by_repair = touched(looked, after)
-    if fault.outcome == "healed" and seen.repair.status == 0:
+    if fault.outcome != "refused" and seen.repair.status == 0:
         seen.proof = json.loads((home / "state" / "proof.json").read_text())
         seen.again = host.play("site.yml", "--diff", **fault.vars)
         seen.by_again = touched(after, files(home))
@@ -321,13 +327,15 @@ def judge(fault, seen, proven):
     if seen.by_looking:
         wrong.append(f"looking changed {seen.by_looking}")
     if fault.outcome == "refused":
-        for name, play in (("preview", seen.preview), ("run", seen.repair)):
+        # What only a download shows, a preview cannot know.
+        looks = [("preview", seen.preview)] if fault.by == "preflight" else []
+        for name, play in [*looks, ("run", seen.repair)]:
             if play.status == 0 or play.roles:
                 wrong.append(f"the {name} ended with {play.status}, changes in {play.roles}; a refusal was due")
             if missing := [word for word in map(str, fault.words) if word not in play.message]:
                 wrong.append(f"the {name}'s message lacks {missing}: {play.message}")
-            if late := sorted({task["role"] for task in play.tasks} - {"", "chatglm", "preflight"}):
-                wrong.append(f"the {name} was refused only after {late}")
+            if (last := play.tasks[-1]["role"] if play.tasks else "") != fault.by:
+                wrong.append(f"the {name} was refused by {last or 'nobody'}, not {fault.by}")
         if seen.by_repair:
             wrong.append(f"the refused run changed {seen.by_repair}")
         return wrong
@@ -336,9 +344,9 @@ def judge(fault, seen, proven):
         return wrong
     if other := differing(seen.preview.changes, seen.repair.changes):
         wrong.append(f"announced {seen.preview.roles}, changed {seen.repair.roles}: {other[:4000]}")
-    if not seen.repair.changes:
-        wrong.append("the run changed nothing")
-    if proven < seen.planted - 1 or seen.proof.get("verdict") != "ok":
+    if bool(seen.repair.changes) != (fault.outcome == "healed"):
+        wrong.append(f"the run changed {seen.repair.roles}")
+    if fault.outcome == "healed" and (proven < seen.planted - 1 or seen.proof.get("verdict") != "ok"):
         wrong.append(f"the chat was not proven anew: {seen.proof.get('verdict')} at {seen.proof.get('time')}")
     allowed = (*fault.replaced, *RECORDS)
     if other := [name for name in seen.by_repair if not matches(name, allowed)]:
