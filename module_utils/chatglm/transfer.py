@@ -767,7 +767,7 @@ class _Download:
             if got is None or not right or (last is not None and got[1] != last - 1):
                 self.ranges = False
                 answer_says = response.getheader("Content-Range")
-                text = f"asked for bytes from {part.length}, the answer gives {answer_says!r}"
+                text = f"asked for bytes from {part.length}, the answer gives {answer_says!r}, length {length}"
                 raise TransferError("range", text, again=not self.mend, wait=0.0)
             total = got[2] if got[2] is not None else None if end is not None else got[1] + 1
         if total is not None and wanted.size is not None and total != wanted.size:

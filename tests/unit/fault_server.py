@@ -6,7 +6,9 @@ import hashlib
 import http.server
 import re
 import shutil
+import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -19,14 +21,31 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64
 PAGE = b"<!DOCTYPE html><html><title>Blocked</title>" + b"x" * 500 + b"</html>"
 
 
-def certificate(folder):
-    """Write a self-signed certificate for 127.0.0.1; return its PEM file and a server's context."""
+def certificate(folder, dates=None):
+    """Write a self-signed certificate for 127.0.0.1; return its PEM file and a server's context.
+
+    ``dates`` are the two years between which it is valid; from now on for two days by default.
+    """
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
     pem, key = folder / "cert.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-subj", "/CN=stand-in", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key)]
-    subprocess.run([*command, "-out", str(pem), "-days", "2"], check=True, capture_output=True)
+    if dates is None:
+        subprocess.run([*command, "-x509", "-out", str(pem), "-days", "2"], check=True, capture_output=True)
+    else:
+        settings, request = folder / "ca.cnf", folder / "request.pem"
+        settings.write_text(
+            f"[ca]\ndefault_ca=x\n[x]\ndatabase={folder}/index\nserial={folder}/serial\nnew_certs_dir={folder}\n"
+            "default_md=sha256\npolicy=p\ncopy_extensions=copy\n[p]\ncommonName=supplied\n"
+        )
+        (folder / "index").touch()
+        (folder / "serial").write_text("01\n")
+        subprocess.run([*command, "-out", str(request)], check=True, capture_output=True)
+        sign = ["openssl", "ca", "-batch", "-selfsign", "-config", str(settings), "-in", str(request)]
+        sign += ["-keyfile", str(key), "-out", str(pem), "-notext"]
+        begin, end = (f"{year}0101000000Z" for year in dates)
+        subprocess.run([*sign, "-startdate", begin, "-enddate", end], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem, key)
     return pem, context
@@ -128,7 +147,8 @@ class Server:
             data[int(value)] ^= 1
         tag = f'"{sha256(data)[:32]}"'
         begin, status, headers = 0, 200, {"ETag": tag, "Accept-Ranges": "bytes", "Connection": "close"}
-        wanted = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range") or "")
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", handler.headers.get("Range") or "")
+        end = len(data)
         if (
             wanted
             and kind not in ("norange", "restart", "html", "pointer")
@@ -138,9 +158,12 @@ class Server:
             if begin >= len(data):
                 self.send(handler, 416, b"", {"Content-Range": f"bytes */{len(data)}"})
                 return
+            end = min(end, int(wanted[2]) + 1) if wanted[2] else end
             shift = int(value) if kind == "shiftrange" else 0
-            headers["Content-Range"] = f"bytes {begin + shift}-{len(data) - 1}/{len(data)}"
-        rest = memoryview(bytes(data))[begin:]
+            headers["Content-Range"] = f"bytes {begin + shift}-{end - 1}/{len(data)}"
+            if kind == "othertotal":
+                headers["Content-Range"] = f"bytes {begin}-{end - 1}/{len(data) + int(value)}"
+        rest = memoryview(bytes(data))[begin:end]
         if kind not in ("nolength", "chunked"):
             headers["Content-Length"] = str(len(rest) + (int(value) if kind == "length" else 0))
         if kind == "chunked":
@@ -151,7 +174,7 @@ class Server:
         for name, text in headers.items():
             handler.send_header(name, text)
         handler.end_headers()
-        if kind in ("cut", "restart", "drip"):
+        if kind in ("cut", "reset", "restart", "drip"):
             limit, _, pause = value.partition(":")
             step = 1024 if kind == "drip" else 1 << 16
             rest = rest if kind == "drip" else rest[: int(limit)]
@@ -169,3 +192,8 @@ class Server:
                 time.sleep(float(pause or value))
         if kind == "chunked":
             handler.wfile.write(b"0\r\n\r\n")
+        if kind == "reset":
+            handler.wfile.flush()
+            # Closed with nothing to linger for: the client's next read sees a reset, not an end.
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            handler.connection.close()

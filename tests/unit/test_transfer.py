@@ -154,6 +154,13 @@ def test_cut_connection_goes_on_with_its_tag(server, tmp_path, options):
     assert options.sleep == [1.0, 2.0]
 
 
+def test_reset_connection_goes_on(server, tmp_path, options):
+    server.faults["/f.bin"] = ["reset:1200000"]
+    fetch(server, tmp_path, options)
+    good(tmp_path)
+    assert server.seen[1].headers["Range"].startswith("bytes="), "what came before the reset is kept"
+
+
 def test_changed_at_the_source_starts_over(server, tmp_path, options):
     partial(tmp_path, DATA[:1000], source=f"{server.url}/f.bin", etag='"old"')
     assert fetch(server, tmp_path, options).received == len(DATA)
@@ -356,6 +363,29 @@ def test_tls_errors_name_the_cause(code, text, options):
     reason = transfer._network(error, "https://hub.invalid/f", options)
     assert text in str(reason)
     assert not reason.again
+
+
+@pytest.mark.parametrize(
+    ("dates", "text"), [((2040, 2041), "not yet valid"), ((2001, 2002), "expired")], ids=["too new", "too old"]
+)
+def test_a_wrong_clock_is_named(server, tmp_path, options, dates, text):
+    """What a clock that is behind or ahead sees: a certificate outside its dates; no mend is begun either."""
+    for name in ("tls", "files"):
+        (tmp_path / name).mkdir()
+    pem, context = fault_server.certificate(tmp_path / "tls", dates)
+    server.httpd.socket = context.wrap_socket(server.httpd.socket, server_side=True)
+    url, target = f"https://127.0.0.1:{server.port}/f.bin", tmp_path / "files" / "f.bin"
+    options = dataclasses.replace(options, ca_bundle=str(pem))
+    for mend in ("", transfer.TARGET):
+        if mend:
+            target.write_bytes(DATA[:2_000_000])
+        with pytest.raises(
+            TransferError, match=rf"127\.0\.0\.1 is outside its dates \(.*{text}\); this host's clock"
+        ) as caught:
+            transfer.fetch(url, target, WANTED, options, mend=mend)
+        assert caught.value.kind == "tls"
+    assert [path.name for path in (tmp_path / "files").iterdir()] == ["f.bin"]
+    assert not options.sleep, "another attempt would not help"
 
 
 def test_tls_trusts_the_ca_file_only_when_given(server, tmp_path, options):
