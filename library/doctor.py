@@ -10,8 +10,8 @@ description:
   - Judges what the site's own modules said in check mode, adds probes of its own where the cheaper evidence leaves it
     open, and gives each check a verdict, the value found, the cause and one line to do.
   - Checks run from cheap to dear. What a failed check makes pointless is not looked at.
-  - Causes are found by probe, never by the text of an error. An error's text only names the checks to look at.
-  - Nothing of the virtualenv is run before its files are as recorded, and no remote code of the model before its digest.
+  - Causes are found by probe, never by the text of an error.
+  - Nothing of the virtualenv is run before its files are as recorded, no code of the model before its digest.
   - Changes nothing and needs no rights. For people, C(callback_plugins/doctor.py) prints the result.
 version_added: "1.0.0"
 options:
@@ -54,10 +54,6 @@ options:
     description: The site's modules have read every file.
     type: bool
     default: false
-  error:
-    description: Text of an error that a user met; its possible causes are named.
-    type: str
-    default: ""
   language:
     description: Language of titles, causes and remedies. Evidence is as the tools say it.
     type: str
@@ -89,7 +85,6 @@ EXAMPLES = r"""
       host: "{{ preflight_found }}"
       virtualenv: "{{ virtualenv_result }}"
       weights: "{{ weights_result }}"
-    error: "RuntimeError: Internal: src/sentencepiece_processor.cc(1101) [model_proto->ParseFromArray(...)]"
 """
 
 RETURN = r"""
@@ -119,16 +114,6 @@ checks:
       description: Code of the failed check that makes this one pointless; else empty.
       type: str
     applies: {description: Whether this host has what the check looks at., type: bool}
-error:
-  description: What is known of the text in O(error).
-  returned: success
-  type: dict
-  contains:
-    text: {description: The text., type: str}
-    causes:
-      description: Each check that the text can come from, with C(code) and C(verdict); broken ones first.
-      type: list
-      elements: dict
 notes:
   description: What is no fault but worth knowing.
   returned: success
@@ -271,8 +256,8 @@ def seen_proxies(environment: dict[str, str]) -> dict[str, Any]:
     }
     return {
         "set": {name: SECRET.sub("//***@", value) for name, value in found.items()},
-        # Clients of Python here: no SOCKS, and httpx wants a scheme.
-        "malformed": [
+        # Python's clients here know no SOCKS, and httpx wants a scheme.
+        "unusable": [
             f"{name}={SECRET.sub('//***@', value)}"
             for name, value in sorted(found.items())
             if not re.match(r"https?://[^/\s]", value)
@@ -468,7 +453,6 @@ def context(params: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
         "device": (host.get("likely") or {}).get("device", "cuda"),
         "home": params["home"],
         "model": params["model_path"],
-        "port": port,
         "next_port": port + 1,
         "site": params["site"],
         "deep": params["deep"],
@@ -500,7 +484,6 @@ def main() -> None:
             "evidence": {"type": "dict", "required": True},
             "site": {"type": "str", "default": "./bootstrap ansible-playbook site.yml -i INVENTORY"},
             "deep": {"type": "bool", "default": False},
-            "error": {"type": "str", "default": ""},
             "language": {"type": "str", "choices": list(checks.LANGUAGES), "default": "en"},
             "timeout": {"type": "int", "default": 180},
         },
@@ -521,10 +504,6 @@ def main() -> None:
         time=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         status=checks.status_of(results),
         checks=results,
-        error={
-            "text": params["error"],
-            "causes": checks.explain(params["error"], results) if params["error"] else [],
-        },
         notes=notes(evidence),
         site=params["site"],
         language=params["language"],

@@ -124,7 +124,7 @@ def _stopped(name: str) -> Judge:
         if result.get("failed"):
             found, todo = split_failure(str(result.get("msg", "no message")))
             return Finding(YOURS, found, todo)
-        return Finding(OK, "can be looked at")
+        return Finding(OK, "can be looked at", applies=False)
 
     return judge
 
@@ -154,7 +154,8 @@ def refused(code: str, fine: Callable[[dict[str, Any]], str], gpu: bool = False)
                 return Finding(YOURS, refusal["found"], refusal["remedy"])
         if gpu and evidence["context"]["device"] == "cpu":
             return Finding(OK, "the model runs on the CPU", applies=False)
-        return Finding(OK, fine(host["facts"]))
+        found = fine(host["facts"])
+        return Finding(OK, found or "nothing to look at", applies=bool(found))
 
     return judge
 
@@ -164,7 +165,7 @@ def _gb(size: Any) -> str:
 
 
 def _gpu(facts: dict[str, Any]) -> str:
-    return _listed(gpu["name"] for gpu in facts["gpus"] if gpu["usable"]) or "no GPU"
+    return _listed(gpu["name"] for gpu in facts["gpus"] if gpu["usable"])
 
 
 def _wsl(facts: dict[str, Any]) -> str:
@@ -190,11 +191,14 @@ def _port(facts: dict[str, Any]) -> str:
 
 
 def _settings(evidence: Evidence) -> Finding | None:
-    problems = evidence.get("settings", {}).get("problems") or []
+    problems = [str(text) for text in evidence.get("settings", {}).get("problems") or []]
+    host = evidence.get("host") or {}
+    if not problems and host.get("failed"):  # it fails on a setting only, such as a file that cannot be read
+        problems = [str(host.get("msg", "the host could not be looked at"))]
     if not problems:
         return Finding(OK, "as they should be")
-    found, todo = zip(*(split_failure(str(text)) for text in problems))  # noqa: B905
-    return Finding(YOURS, "; ".join(found), "; ".join(filter(None, todo)))
+    found, todo = zip(*(split_failure(text) for text in problems))  # noqa: B905
+    return Finding(YOURS, "; ".join(found), "; ".join(text.rstrip(".") for text in todo if text))
 
 
 def _lock(evidence: Evidence) -> Finding | None:
@@ -401,17 +405,23 @@ def _weights(kinds: tuple[str, ...]) -> Judge:
     def judge(evidence: Evidence) -> Finding | None:
         files = _known(evidence, "weights").get("files") or []
         bad = [f"{each['path']}: {each['reason']}" for each in files if each.get("kind") in kinds]
-        return Finding(REPAIRABLE, _listed(bad)) if bad else Finding(OK, f"{len(files)} files")
+        there = sum(each.get("kind") != "missing" for each in files)
+        return Finding(REPAIRABLE, _listed(bad)) if bad else Finding(OK, f"none of {there} files", applies=there > 0)
 
     return judge
+
+
+def _model_bytes(evidence: Evidence) -> int:
+    """Return how much lies in the model's folder; the files' names are not known before a hub was asked."""
+    return int(_known(evidence, "host").get("facts", {}).get("installed", {}).get("weights", 0))
 
 
 def _weights_missing(evidence: Evidence) -> Finding | None:
     weights = _known(evidence, "weights")
     files = weights.get("files") or []
     bad = [each["path"] for each in files if each.get("kind") == "missing"]
-    if not files:
-        return Finding(REPAIRABLE, f"no files are known in {evidence['context']['model']}")
+    if not files and not _model_bytes(evidence):
+        return Finding(REPAIRABLE, f"no files in {evidence['context']['model']}")
     if bad:
         return Finding(REPAIRABLE, f"{len(bad)} of {len(files)} missing: {_listed(bad)}")
     return Finding(OK, f"{len(files)} files")
@@ -420,11 +430,14 @@ def _weights_missing(evidence: Evidence) -> Finding | None:
 def _weights_unrecorded(evidence: Evidence) -> Finding | None:
     files = _known(evidence, "weights").get("files") or []
     bad = [f"{each['path']}: {each['reason']}" for each in files if each["action"] == "adopted"]
-    return Finding(REPAIRABLE, _listed(bad)) if bad else Finding(OK, f"{len(files)} files recorded")
+    if not files and _model_bytes(evidence):
+        bad = ["the files and digests of this revision are not known: the hub will be asked"]
+    recorded = sum(each["action"] == "kept" for each in files)
+    return Finding(REPAIRABLE, _listed(bad)) if bad else Finding(OK, f"{recorded} files", applies=recorded > 0)
 
 
 def _weights_digest(evidence: Evidence) -> Finding | None:
-    finding = _weights(("digest",))(evidence)
+    finding = _weights(("digest", "long"))(evidence)
     assert finding is not None
     if finding.verdict != OK:
         return finding
@@ -436,7 +449,7 @@ def _weights_digest(evidence: Evidence) -> Finding | None:
     deep = (
         "all read" if evidence["context"]["deep"] else f"{seen['read']} small files read, the others by size and times"
     )
-    return Finding(OK, f"{finding.evidence}, {deep}")
+    return Finding(OK, deep)
 
 
 def _module_cache(evidence: Evidence) -> Finding | None:
@@ -504,8 +517,10 @@ def _proxies(evidence: Evidence) -> Finding | None:
     if not seen["set"]:
         return Finding(OK, "none set")
     told = _listed(f"{name}={value}" for name, value in sorted(seen["set"].items()))
-    if seen["malformed"]:
-        return Finding(YOURS, f"no address of a proxy: {_listed(seen['malformed'])}")
+    if seen["unusable"] and (evidence.get("proof") or {}).get("due"):
+        return Finding(
+            YOURS, f"for HTTP and HTTPS alone, with a scheme, is there a client: {_listed(seen['unusable'])}"
+        )
     bypass = "and leave loopback out" if seen["loopback"] else "the launcher leaves loopback out"
     return Finding(OK, f"{told}; {bypass}")
 
@@ -588,6 +603,7 @@ _WEIGHTS = (
     "weights_unrecorded",
     "weights_digest",
 )
+_CUDA = (*_NO_GPU, "capability_unknown", "no_int4_kernels", "gpu_not_in_torch", "driver_too_old", "gpu_memory")
 _IMPORTS = (*_PACKAGES, "pkg_resources", "import_failed")
 
 _OOM = ("CUDA out of memory", "OutOfMemoryError", "CUDA error: out of memory")
@@ -672,7 +688,7 @@ CHECKS: tuple[Check, ...] = (
         Text("C compiler", "C 编译器"),
         Text("on a CPU the model compiles its int4 kernel when it is loaded", "在 CPU 上，模型加载时要编译 int4 内核"),
         Text("sudo apt-get install -y gcc", "sudo apt-get install -y gcc"),
-        refused("gcc", lambda facts: str(facts["gcc"]) or "not needed"),
+        refused("gcc", lambda facts: str(facts["gcc"])),
         repairs="user",
         cost=0,
         needs=("settings",),
@@ -864,7 +880,7 @@ CHECKS: tuple[Check, ...] = (
         refused("gpu_blocked", _gpu, gpu=True),
         repairs="user",
         cost=0,
-        needs=_GPU,
+        needs=(*_GPU, "no_windows_driver", "no_gpu"),
         symptoms=("GPU access blocked by the operating system", *_NO_CUDA),
     ),
     Check(
@@ -881,7 +897,7 @@ CHECKS: tuple[Check, ...] = (
         refused("gpu_not_usable", _gpu, gpu=True),
         repairs="user",
         cost=0,
-        needs=_GPU,
+        needs=(*_GPU, "no_windows_driver", "no_gpu"),
         symptoms=("cudaGetDeviceCount", "Error 2: out of memory", "CUDA unknown error", *_NO_DRIVER, *_NO_CUDA, *_OOM),
     ),
     Check(
@@ -1256,9 +1272,9 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "weights_truncated",
         Text("sizes of the files", "文件大小"),
-        Text("a download was cut, or written to twice", "下载被截断，或被重复写入"),
+        Text("a download was cut", "下载被截断"),
         AGAIN,
-        _weights(("short", "long")),
+        _weights(("short",)),
         needs=("weights_blocked",),
         symptoms=(
             "PytorchStreamReader failed",
@@ -1348,7 +1364,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "weights_digest",
         Text("content of the weights", "权重内容"),
-        Text("a file has the right size and another content", "文件大小正确，内容不对"),
+        Text("a file has another content than the pinned revision", "文件内容与锁定版本不同"),
         DEEP,
         _weights_digest,
         cost=2,
@@ -1464,7 +1480,7 @@ CHECKS: tuple[Check, ...] = (
         _on_gpu(_cuda_available),
         repairs="user",
         cost=3,
-        needs=(*_IMPORTS, *_NO_GPU, "libcuda_not_in_loader", "driver_too_old"),
+        needs=(*_IMPORTS, *_CUDA, "libcuda_not_in_loader"),
         probe="imports",
         symptoms=(*_NO_CUDA, "Error 2: out of memory", "cudaGetDeviceCount"),
     ),
@@ -1496,6 +1512,10 @@ CHECKS: tuple[Check, ...] = (
             *_IMPORTS,
             *_SOURCE,
             *_WEIGHTS,
+            *_CUDA,
+            "libcuda_not_in_loader",
+            "cuda_libs",
+            "cuda_available",
             "web_demo_unpatched",
             "launcher",
             "page_port",
@@ -1529,8 +1549,8 @@ OUTSIDE = (UNREACHABLE, HOST_PYTHON)
 
 BY_CODE = {check.code: check for check in (*OUTSIDE, *CHECKS)}
 
-FIELDS = ("device", "home", "model", "port", "next_port", "site", "deep", "plain_site")
-"""Names of ``context``."""
+FIELDS = ("device", "home", "model", "next_port", "site", "deep")
+"""Names of ``context``: ``device`` and ``deep`` for judges, the others for texts."""
 
 
 # --- judging a host ---------------------------------------------------------------------------------------------------
@@ -1591,6 +1611,21 @@ def remedy(check: Check, finding: Finding, language: str, context: Mapping[str, 
     return finding.todo if language == "en" else f"{general}（{finding.todo}）"
 
 
+def outside(code: str, evidence: str, language: str) -> dict[str, Any]:
+    """Return the result of one of :data:`OUTSIDE`, in the shape of :func:`examine`'s."""
+    check = BY_CODE[code]
+    return {
+        "code": code,
+        "title": fill(check.title, language, {}),
+        "verdict": YOURS,
+        "evidence": evidence,
+        "cause": fill(check.cause, language, {}),
+        "remedy": fill(check.remedy, language, {}),
+        "skipped_by": "",
+        "applies": True,
+    }
+
+
 def status_of(results: Iterable[Mapping[str, Any]]) -> str:
     """Return ok, repairable or yours: the worst verdict of a host."""
     verdicts = {result["verdict"] for result in results}
@@ -1599,9 +1634,9 @@ def status_of(results: Iterable[Mapping[str, Any]]) -> str:
 
 def explain(text: str, results: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Return code and verdict of each check that knows a pasted error text, those that this host shows first."""
-    known = {check.code for check in causes_of(text)}
+    verdicts = {each["code"]: each["verdict"] for each in results}
     order = {REPAIRABLE: 0, YOURS: 0, UNKNOWN: 1, OK: 2}
-    found = [{"code": each["code"], "verdict": each["verdict"]} for each in results if each["code"] in known]
+    found = [{"code": check.code, "verdict": verdicts.get(check.code, UNKNOWN)} for check in causes_of(text)]
     return sorted(found, key=lambda each: order[each["verdict"]])
 
 

@@ -621,13 +621,12 @@ def make_plan(facts: dict[str, Any], settings: Settings) -> Outcome:
 def likely_plan(facts: dict[str, Any], settings: Settings, seen: Plan) -> Plan:
     """Return ``seen`` (what is known although the host was refused) with its gaps filled by what is installed.
 
-    Where ``auto`` found no GPU, an installed CPU build tells that this installation was made without one. Of the
-    interpreters, the one that the virtualenv stands on counts even where it is none that a new one would be made from.
+    Where ``auto`` found no GPU that will do, an installed CPU build tells that this installation was made without one.
+    Of the interpreters, the one that the virtualenv stands on counts even where no new one would be made from it.
     """
     installed = facts["installed"]["torch"]
-    usable = next((gpu for gpu in facts["gpus"] if gpu["usable"]), None)
-    gpu = seen.gpu or (usable if settings.device != "cpu" else None)
-    cpu = settings.device == "cpu" or (settings.device == "auto" and not gpu and installed == "cpu")
+    cpu = settings.device == "cpu" or (settings.device == "auto" and not seen.gpu and installed == "cpu")
+    gpu = None if cpu else seen.gpu or next((gpu for gpu in facts["gpus"] if gpu["usable"]), None)
     torch = "cpu" if cpu else seen.torch or torch_build(gpu["capability"] if gpu else "")
     if not torch:
         torch = installed if installed in ("2.7.1", "2.8.0") else "2.7.1"

@@ -456,6 +456,7 @@ def installed(torch):
         (facts(gpus=[], installed=installed("2.8.0")), "auto", "cuda", "2.8.0", "3.10"),
         (facts(gpus=[], installed=installed("cpu")), "auto", "cpu", "cpu", "3.10"),
         (facts(gpus=[], installed=installed("cpu")), "cuda", "cuda", "2.7.1", "3.10"),
+        (facts(gpus=[gpu(total=4.0)], installed=installed("cpu")), "auto", "cpu", "cpu", "3.10"),
         (facts(clock={"sane": False}, installed=installed("2.8.0")), "cpu", "cpu", "cpu", "3.10"),
         # A Linux driver in WSL: the GPU is not chosen, but seen.
         (facts(nvidia={"linux_driver_packages": ["nvidia-driver-550"]}), "auto", "cuda", "2.7.1", "3.10"),
