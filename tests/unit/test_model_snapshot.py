@@ -8,32 +8,22 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import zipfile
-from io import BytesIO
 from pathlib import Path
 
 import fault_server
 import model_snapshot
 import pytest
-from ansible.module_utils import basic
 from ansible.module_utils.chatglm import blocks, transfer
 from fault_server import blob_id, sha256
-from serve import SHARE, Fault, ModelRepo, StandIn
+from serve import SHARE, Fault, ModelRepo
+from snapshot_host import COMMIT, FILES, LFS, REPO, Site, actions, agree, checkpoint, closed, flip, pinned
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "hf_tokenthatmustnotleak"
-
-
-def checkpoint(code):
-    stream = BytesIO()
-    with zipfile.ZipFile(stream, "w") as made:
-        made.writestr(zipfile.ZipInfo("archive/data.pkl"), code)
-        made.writestr(zipfile.ZipInfo("archive/data/0"), random.Random(2).randbytes(2_000_000))
-    return stream.getvalue()
+PINNED = pinned(FILES)
 
 
 class Evil:
@@ -41,87 +31,10 @@ class Evil:
         return (os.system, ("touch /tmp/evil-pickle-was-loaded",))
 
 
-FILES = {
-    "config.json": b'{"model_type": "chatglm"}\n',
-    "modeling_chatglm.py": b"# remote code\n" * 100,
-    "pytorch_model.bin": checkpoint(b"ctorch\nHalfStorage\n."),
-    "sub/tokenizer.model": random.Random(3).randbytes(300_000),
-}
-LFS = {"pytorch_model.bin", "sub/tokenizer.model"}
-REPO = "owner/tiny-int4"
-COMMIT = ModelRepo(dict(FILES), LFS).revision
-PINNED = [
-    {"path": path, "size": len(data)} | ({"sha256": sha256(data)} if path in LFS else {"git_blob_id": blob_id(data)})
-    for path, data in FILES.items()
-]
-
-
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch):
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-
-
-class Exit(Exception):
-    pass
-
-
-class Site:
-    """A host's folders, a hub with its CDN on another port, and a way to run the module."""
-
-    def __init__(self, home):
-        self.home = home
-        self.dest = home / "models" / "tiny"
-        self.record = home / "state" / "weights.json"
-        self.hub = StandIn(repos={REPO: ModelRepo(dict(FILES), LFS)})
-        self.params = {
-            "dest": str(self.dest),
-            "repo": REPO,
-            "revision": COMMIT,
-            "record": str(self.record),
-            "sources": [{"type": "hub", "endpoint": self.hub.url}],
-            "python": sys.executable,
-            "timeout": 5,
-            "retries": 1,
-        }
-
-    def web(self):
-        """The hub's files as a plain web folder."""
-        return [{"type": "url", "url": f"{self.hub.url}/{REPO}/resolve/{COMMIT}"}]
-
-    def arguments(self, check=False, **more):
-        return {**self.params, **more, "_ansible_check_mode": check, "_ansible_diff": True}
-
-    def run(self, monkeypatch_context, check=False, **more):
-        data = json.dumps({"ANSIBLE_MODULE_ARGS": self.arguments(check, **more)}).encode()
-        told = {}
-
-        def leave(failed):
-            def leaving(_module, **result):
-                told.update(result, failed=failed)
-                raise Exit
-
-            return leaving
-
-        with monkeypatch_context() as patch:
-            patch.setattr(basic, "_ANSIBLE_ARGS", data)
-            patch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-            patch.setattr(basic.AnsibleModule, "exit_json", leave(False))
-            patch.setattr(basic.AnsibleModule, "fail_json", leave(True))
-            with pytest.raises(Exit):
-                model_snapshot.main()
-        return told
-
-    def folder(self, name, **changes):
-        made = self.home / name
-        for path, data in {**FILES, **changes}.items():
-            if data is not None:
-                (made / path).parent.mkdir(parents=True, exist_ok=True)
-                (made / path).write_bytes(data)
-        return {"type": "folder", "path": str(made)}
-
-    def present(self):
-        return {str(path.relative_to(self.dest)): path.read_bytes() for path in self.dest.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -139,25 +52,6 @@ def run(site, monkeypatch):
 needs_hub = pytest.mark.skipif(
     importlib.util.find_spec("huggingface_hub") is None, reason="huggingface_hub is not installed beside pytest"
 )
-
-
-def actions(result):
-    return {file["path"]: file["action"] for file in result["files"]}
-
-
-def closed():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return {"type": "hub", "endpoint": f"http://127.0.0.1:{probe.getsockname()[1]}"}
-
-
-def agree(run, **more):
-    """Run in check mode and for real; both must tell the same, and check mode must change and ask nothing."""
-    checked = run(check=True, **more)
-    real = run(**more)
-    assert not real["failed"], real.get("msg")
-    assert (checked["changed"], checked["diff"]) == (real["changed"], real["diff"])
-    return checked, real
 
 
 @pytest.fixture
@@ -414,16 +308,6 @@ def test_names_unknown_and_no_hub(site, run):
 # --- damage -----------------------------------------------------------------------------------------------------------
 
 
-def flip(path):
-    """Change one byte, and put back what a careless tool would: size and mtime."""
-    state = path.stat()
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    with open(path, "r+b") as stream:
-        stream.write(data)
-    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-
-
 DAMAGES = {
     "truncated": (lambda path: os.truncate(path, 100_000), "too short: 100000 of 300000 bytes"),
     "appended": (lambda path: path.write_bytes(path.read_bytes() + b"x"), "too long: 300001 bytes, expected 300000"),
@@ -625,7 +509,7 @@ def test_too_small_disk_is_refused_before(site, run, monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("CHATGLM_TEST_SEEDS", "6"))))
-def test_killed_at_any_moment_the_next_run_converges(site, run, seed, tmp_path):
+def test_killed_at_any_moment_the_next_run_converges(site, run, seed):
     """SIGKILL after a random time of a slow first run or repair: nothing half-made is trusted, what came is kept.
 
     Whole blocks of it, if their sums are known; every byte at a first run.
@@ -637,18 +521,9 @@ def test_killed_at_any_moment_the_next_run_converges(site, run, seed, tmp_path):
         assert not run(sources=[site.folder("origin")])["failed"]
         os.truncate(site.dest / "pytorch_model.bin", 1000)
         flip(site.dest / "modeling_chatglm.py")
-    arguments = tmp_path / "arguments.json"
-    arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": site.arguments(sources=source)}))
-    code = (
-        f"import sys; sys.path[:0] = [{str(ROOT / 'library')!r}]; import ansible.module_utils as m;"
-        f"m.__path__.append({str(ROOT / 'module_utils')!r}); from ansible.module_utils import basic;"
-        f"basic._ANSIBLE_ARGS = open({str(arguments)!r}, 'rb').read();"
-        "basic._ANSIBLE_PROFILE = 'legacy'; import model_snapshot; print('begins', flush=True); model_snapshot.main()"
-    )
     for _ in range(3):
         site.hub.faults = [Fault("/resolve/|/cdn/", rate=4_000_000)]
-        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-        assert child.stdout.readline() == b"begins\n"
+        child = site.begin(sources=source)
         time.sleep(chance.uniform(0, 0.7))
         child.send_signal(signal.SIGKILL)
         child.wait()
