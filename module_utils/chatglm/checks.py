@@ -354,6 +354,9 @@ def _pkg_resources(evidence: Evidence) -> Finding | None:
 
 
 def _cpm_kernels(evidence: Evidence) -> Finding | None:
+    # It asks the CUDA driver when it is imported, so without a GPU only the record tells.
+    if evidence["context"]["device"] == "cpu" and not package_faults(_known(evidence, "virtualenv")).get("cpm_kernels"):
+        return Finding(OK, "the model runs on the CPU", applies=False)
     return _imported(  # type: ignore[no-any-return]
         evidence, "cpm_kernels", ["cpm_kernels.kernels.base"], _version("cpm_kernels")
     )
@@ -1463,7 +1466,7 @@ CHECKS: tuple[Check, ...] = (
             "cpm_kernels 导入不了；模型代码吞掉了原因，到第一个词才报错",
         ),
         FULL,
-        _on_gpu(_cpm_kernels),
+        _cpm_kernels,
         cost=3,
         needs=(*_PACKAGES, "pkg_resources", "cuda_libs"),
         probe="imports",
@@ -1510,6 +1513,7 @@ CHECKS: tuple[Check, ...] = (
         cost=3,
         needs=(
             *_IMPORTS,
+            "cpm_kernels",
             *_SOURCE,
             *_WEIGHTS,
             *_CUDA,
