@@ -87,6 +87,8 @@ def treated(treatments):
                 "wrong": wrong,
             }
         )
+        ARTIFACTS.mkdir(parents=True, exist_ok=True)
+        (ARTIFACTS / "repair.json").write_text(json.dumps(ROWS, indent=1) + "\n")
         return seen, wrong
 
     return wait
@@ -123,6 +125,4 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_line("")
     for line in lines:
         terminalreporter.write_line(line)
-    ARTIFACTS.mkdir(parents=True, exist_ok=True)
     (ARTIFACTS / "repair.txt").write_text("\n".join(lines) + "\n")
-    (ARTIFACTS / "repair.json").write_text(json.dumps(ROWS, indent=1) + "\n")

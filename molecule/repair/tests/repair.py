@@ -20,7 +20,7 @@ HOME = "/home/deploy/chatglm"
 NOTHING = "nothing: all is as it was"
 # The demo's own working folders, and the records that every proof writes.
 WORKING = ("cache/*", "run/*", "*/__pycache__/*", "*/__pycache__")
-RECORDS = ("state/proof.json", "state/seal.json", "state/*.lock", "venv/.lock", "venv/.chatglm-env.json")
+RECORDS = ("state/proof.json", "state/seal.json", "state/*lock", "venv/.lock", "venv/.chatglm-env.json")
 # A role whose difference shows what it will have proven: ids that only the real run can know.
 RECORDING = ("smoke_test",)
 PLAY_LIMIT = 900  # seconds
@@ -154,7 +154,7 @@ class Inventory:
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_HOST_KEY_CHECKING": "false",
             "ANSIBLE_CALLBACK_PLUGINS": f"{ROOT / 'callback_plugins'}:{SCENARIO / 'callback'}",
-            "ANSIBLE_CALLBACKS_ENABLED": "task_record",
+            "ANSIBLE_CALLBACKS_ENABLED": "doctor,task_record",
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(place / "cp"),
             "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile=/dev/null",
             "ANSIBLE_NOCOLOR": "1",

@@ -7,10 +7,11 @@ import repair
 LOGS = repair.ROOT / ".cache" / "artifacts" / "repair"
 
 
-def log(fault, seen):
-    """Write the output of every play of a fault to a file; return its path."""
+def log(fault, seen, wrong):
+    """Write what is wrong and the output of every play of a fault to a file; return its path."""
     LOGS.mkdir(parents=True, exist_ok=True)
     with (LOGS / f"{fault.id}.log").open("w", encoding="utf-8") as stream:
+        stream.writelines(f"{line}\n" for line in wrong)
         for name in ("doctor", "preview", "repair", "again"):
             if play := getattr(seen, name):
                 stream.write(f"--- {name}: exit status {play.status}\n{play.output}\n")
@@ -22,5 +23,5 @@ def log(fault, seen):
 def test_fault(fault, treated):
     seen, wrong = treated(fault)
     if wrong:
-        print(f"The whole output is in {log(fault, seen)}")
+        print(f"The whole output is in {log(fault, seen, wrong)}")
         pytest.fail("\n".join(wrong), pytrace=False)
