@@ -106,6 +106,14 @@ options:
     description: JSON file that remembers what was verified; its folder is made if absent.
     type: path
     required: true
+  sums:
+    description:
+      - A file for the SHA-256 of the model's smaller files, its code among them, as C(sha256sum) writes and checks
+        them, with paths relative to its own folder. Written once all files are verified. Empty for none.
+      - With it these files (up to 16 MB) are read at every run, whatever the record says, and so is what a pickle
+        imports.
+    type: path
+    default: ""
   pickle_globals:
     description: The only names that a pickle may import, with their module.
     type: list
@@ -218,9 +226,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import blocks, lock, pickle_imports, snapshot
 from ansible.module_utils.chatglm.content import HEAD, TransferError, gigabytes
 from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import read_json, write_json
+from ansible.module_utils.chatglm.files import read_json, sha256_bytes, write_atomic, write_json
 
 EXTRA = 50
+SMALL = 16_000_000
+"""Bytes up to which a file is read at every run with ``sums``: code is of that size, and a few ms to read."""
 # What a download keeps beside its target (see Part in transfer, whose import this run may not need).
 PARTS = tuple(part + end for part in (".part", ".copy.part") for end in ("", ".json", ".json.new"))
 
@@ -284,14 +294,16 @@ class Snapshot:
         recorded = self.record.files.get(one.path)
         known = snapshot.sized(one, recorded)
         seen = left = None
+        deep = self.deep
         try:
             if path.exists():
+                deep = deep or self.small(path)
                 if not path.is_file():
                     raise Failure(f"{path} is not a file", "the model's file, or nothing", f"move {path} away")
                 seen = snapshot.Seen(stat_of(path))
-                if not snapshot.unchanged(known, seen, recorded) or self.deep:
-                    seen = self.read(path, known, seen, *snapshot.reading(known, seen, recorded, self.deep))
-            verdict = snapshot.judge(one, seen, recorded, self.deep)
+                if not snapshot.unchanged(known, seen, recorded) or deep:
+                    seen = self.read(path, known, seen, *snapshot.reading(known, seen, recorded, deep))
+            verdict = snapshot.judge(one, seen, recorded, deep)
             part = path.with_name(path.name + PARTS[0])
             if verdict.plan is not None and verdict.plan.bytes != 0 and part.is_file() and not part.is_symlink():
                 note = read_json(part.with_name(part.name + ".json"))
@@ -301,7 +313,7 @@ class Snapshot:
         except OSError as error:
             remedy = f"make {path} readable for this user, or remove it"
             raise Failure(f"{path} cannot be read ({error.strerror})", "a readable file", remedy) from error
-        return verdict if left is None else snapshot.judge(one, seen, recorded, self.deep, left)
+        return verdict if left is None else snapshot.judge(one, seen, recorded, deep, left)
 
     def read(self, path: Path, one: Any, seen: Any, digest: bool, sums: bool) -> Any:
         """Return ``seen`` with the file's head, and with its digest and the sums of its blocks where asked for."""
@@ -325,6 +337,40 @@ class Snapshot:
         self.record = snapshot.Record.parse(read_json(self.record_path))
         if self.record.path != str(self.dest):
             self.record.files = {}
+
+    def small(self, path: Path) -> bool:
+        """Tell whether a file is one of those that are read at every run."""
+        return bool(self.p["sums"]) and path.stat().st_size <= SMALL
+
+    def vouch(self) -> None:
+        """Write the sums of the smaller files, and look at the pickles: the model is about to be loaded.
+
+        Raises:
+            Failure: a file has changed since it was verified, or a pickle imports others than allowed.
+            OSError: the sums cannot be written.
+
+        """
+        if not self.p["sums"]:
+            return
+        sums, text = Path(self.p["sums"]), ""
+        for item in self.verdicts or []:
+            one, path = item.entry, self.dest / item.entry.path
+            self.imports(one, path)
+            if not self.small(path) or "\n" in one.path:
+                continue
+            data = path.read_bytes()
+            digest = one.digest.start(len(data))
+            digest.update(data)
+            if digest.hexdigest() != one.digest.hexadecimal:
+                raise Failure(f"{path} changes while it is looked at", "a file at rest", "run again")
+            text += f"{sha256_bytes(data)}  {os.path.relpath(path, sums.parent)}\n"
+        try:
+            same = sums.read_text(encoding="utf-8") == text
+        except OSError:
+            same = False
+        if not same:
+            sums.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(sums, text.encode())
 
     def observe(self, hub: list[Any] | None = None) -> None:
         """Judge every file of the revision as far as they are known."""
@@ -606,6 +652,8 @@ class Snapshot:
                     self.tell()
         else:
             self.tell()
+        if not self.module.check_mode:
+            self.vouch()
         self.result["extra_files"], unfinished = self.others()
         if unfinished and not self.module.check_mode:
             with lock.hold(self.p, f"clearing up in {self.dest}", self.module.warn):
@@ -648,6 +696,7 @@ def main() -> None:
             "ca_bundle": {"type": "path", "default": ""},
             "verify": {"type": "str", "choices": ["quick", "deep"], "default": "quick"},
             "record": {"type": "path", "required": True},
+            "sums": {"type": "path", "default": ""},
             "pickle_globals": {"type": "list", "elements": "str", "default": list(pickle_imports.WEIGHTS_ONLY)},
             "timeout": {"type": "int", "default": 30},
             "retries": {"type": "int", "default": 5},

@@ -1,6 +1,8 @@
 """patch_web_demo as a module: files, check mode, record, launcher, and one real run through ansible."""
 
+import hashlib
 import os
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -206,12 +208,21 @@ def test_launcher_sets_the_environment(tmp_path):
     python = home / "venv" / "bin" / "python"
     python.write_text('#!/bin/sh\necho "page $*"\n')
     python.chmod(0o755)
+    (home / "state").mkdir()
+    code = home / "models" / "m" / "modeling.py"
+    code.parent.mkdir(parents=True)
+    code.write_text("pass\n")
+    sums = home / "state" / "weights.sha256"
+    sums.write_text(f"{hashlib.sha256(code.read_bytes()).hexdigest()}  ../models/m/modeling.py\n")
+    (home / "state" / "proof.json").write_text("{}")
     link = tmp_path / "link"
     link.symlink_to(script)
     env = {"PATH": os.environ["PATH"], "no_proxy": "example.org", "PYTHONPATH": "/elsewhere", "HF_HUB_OFFLINE": "0"}
+    env |= {"HF_MODULES_CACHE": "/elsewhere", "PYTHONWARNINGS": "error::evil.Warning"}
     for start in (script, link):
         done = subprocess.run([start], env=env, capture_output=True, text=True, cwd="/")
-        assert (done.stdout, done.stderr) == (f"page {home}/source/web_demo.py\n", "")
+        assert (done.stdout[:8], done.stderr) == ("page -I ", "")
+        assert done.stdout.endswith(f" {home}/source/web_demo.py\n")
         done = subprocess.run([start, "sh", "-c", "umask; pwd; env"], env=env, capture_output=True, text=True, cwd="/")
         mask, where, *lines = done.stdout.splitlines()
         got = dict(line.split("=", 1) for line in lines)
@@ -224,5 +235,36 @@ def test_launcher_sets_the_environment(tmp_path):
         for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "PYTHONNOUSERSITE"):
             assert got[name] == "1"
         assert got["GRADIO_ANALYTICS_ENABLED"] == "False"
-        assert "PYTHONPATH" not in got
+        assert not {"PYTHONPATH", "PYTHONWARNINGS"} & set(got)
+        assert re.fullmatch(rf"{re.escape(str(home))}/cache/modules/\d+", got["HF_MODULES_CACHE"])
+        assert (got["PYTHONPYCACHEPREFIX"], got["PYTHONDONTWRITEBYTECODE"]) == (f"{home}/cache/pycache", "1")
     assert subprocess.run([script, "sh", "-c", "exit 7"], env=env).returncode == 7
+
+    # Bytecode that is younger than the proof is not used; what a proof writes is kept.
+    (home / "cache" / "pycache").mkdir(parents=True)
+    (home / "cache" / "pycache" / "later.pyc").touch()
+    done = subprocess.run([script, "env"], env={**env, "CHATGLM_PROOF": "1"}, capture_output=True, text=True)
+    assert "PYTHONDONTWRITEBYTECODE" not in done.stdout
+    assert (home / "cache" / "pycache" / "later.pyc").exists()
+    subprocess.run([script, "true"], env=env, check=True)
+    assert not (home / "cache" / "pycache").exists()
+    (home / "cache" / "pycache").mkdir()
+    (home / "state" / "proof.json").write_text("{}\n")
+    subprocess.run([script, "true"], env=env, check=True)
+    assert (home / "cache" / "pycache").exists()
+
+    # Copies of the model's code go with the process that made them, and with nobody who is still there.
+    copies = home / "cache" / "modules"
+    for name in ("1", "999999999"):
+        (copies / name).mkdir(parents=True)
+    (home / "cache" / "huggingface" / "modules").mkdir(parents=True)
+    subprocess.run([script, "true"], env=env, check=True)
+    assert [path.name for path in copies.iterdir()] == ["1"]
+    assert not (home / "cache" / "huggingface" / "modules").exists()
+
+    # The model's code and tokenizer are not run unless they are as they were verified.
+    for spoil in (lambda: code.write_text("evil\n"), code.unlink, lambda: sums.write_text(""), sums.unlink):
+        spoil()
+        done = subprocess.run([script, "echo", "started"], env=env, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "To do: run the play again" in done.stderr
