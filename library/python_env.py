@@ -15,6 +15,8 @@ description:
     A change of torch's build needs both for a while. Where hard links are not possible (C(/mnt/c) in WSL), it is twice
     that until the end.
   - Distributions that were added by hand stay and are reported, unless the environment has to be built anew.
+  - To look at an environment runs nothing of it. Files of no distribution that Python would run by itself are moved
+    beside the environment before anything is run.
   - The host needs a Python, but neither pip nor the venv module; the system's own packages are never touched.
   - When nothing is to do, neither C(uv) nor a network is used, and no file of the environment is read in full but the
     RECORD of each distribution. An edit that keeps a file's size and modification time is only seen with
@@ -191,6 +193,23 @@ extras:
   description: Distributions that were added by hand, with their versions.
   returned: success
   type: dict
+lost:
+  description: Those of them that a rebuild leaves out, as C(name==version).
+  returned: success
+  type: list
+  elements: str
+aside:
+  description:
+    - Files in site-packages of no distribution that Python would run by itself (C(*.pth), C(sitecustomize.py)), or
+      instead of a distribution's. They are moved to the folder O(path) with C(.kept) after its name.
+  returned: success
+  type: list
+  elements: str
+other_files:
+  description: Other files of no distribution, relative to O(path) (the first 50). They stay; a rebuild moves them too.
+  returned: success
+  type: list
+  elements: str
 stderr:
   description: What uv said, credentials masked.
   returned: when uv ran
@@ -232,6 +251,17 @@ def describe(plan: Plan, observed: Observed, path: str) -> dict[str, Any]:
         "extras": plan.extras,
         **plan.summary(),
     }
+
+
+def notes(result: dict, kept: list, path: str) -> list:
+    """Return what the user has to know about files and packages of their own."""
+    texts = []
+    if kept:
+        texts.append(f"files of no package were in {path}; they are kept as {', '.join(kept)}")
+    if result["lost"]:
+        names = " ".join(result["lost"])
+        texts.append(f"{path} is built anew without the packages that were added by hand: {names}")
+    return texts
 
 
 def main() -> None:
@@ -309,6 +339,8 @@ def main() -> None:
                 stamp["version"] if plan.action in ("create", "rebuild") else result["python_version"]
             )
             result["digest"] = identity(stamp, version, result["extras"])
+        for text in notes(result, workshop.kept if workshop else [], params["path"]):
+            module.warn(text)
         module.exit_json(**result)
     except Failure as failure:
         module.fail_json(msg=str(failure), stderr=workshop.stderr if workshop else "")

@@ -3,14 +3,19 @@
 An environment is trusted when its stamp, written last, says so: the digest of the locks, the interpreter, and for each
 distribution the SHA-256 of its RECORD and a digest of the size and modification time of every file named there. Only
 a distribution that differs from its stamp is read in full, against the hashes in its RECORD.
+
+Looking runs nothing of the environment: its interpreter is told by where its link leads, and a file that Python would
+run by itself, or instead of a distribution's, is put aside before anything is run.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import hashlib
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Iterable
@@ -28,6 +33,12 @@ STAMP_FORMAT = 1
 # Left in a uv cache that python_env made itself: only such a cache is ever removed.
 CACHE_MARK = ".made-by-python_env"
 _PROBE = "import sys; print('.'.join(map(str, sys.version_info[:3])), sys.prefix, sys.executable, sep='\\n')"
+# Without bytecode: it is looked for in a place that cannot be. -I alone would run what stands in __pycache__ unread.
+SOURCES_ONLY = ("-I", "-B", "-X", "pycache_prefix=/dev/null/none")
+# What site runs at every start.
+_STARTUP = re.compile(r".*\.pth|(site|user)customize(\..*)?", re.DOTALL)
+_MODULE = re.compile(r"([^.]+)(\..*)?\.(py|pyc|so)", re.DOTALL)
+OTHERS = 50
 
 
 @dataclass(frozen=True)
@@ -38,12 +49,14 @@ class Interpreter:
         version: ``3.11.2``.
         prefix: ``sys.prefix``.
         executable: the real path of ``sys.executable``.
+        folders: where pyvenv.cfg may say that it is at home.
 
     """
 
     version: str
     prefix: str
     executable: str
+    folders: tuple[str, ...] = ()
 
     @property
     def minor(self) -> str:
@@ -89,6 +102,11 @@ class Wanted:
         return self.path + ".old"
 
     @property
+    def kept(self) -> str:
+        """Return where the user's files are put that cannot stay in the environment."""
+        return self.path + ".kept"
+
+    @property
     def old_cache(self) -> str:
         """Return the name under which a cache is removed."""
         return self.cache_dir.rstrip("/") + ".removing"
@@ -116,6 +134,8 @@ class Observed:
         unproven: modules whose import the stamp does not vouch for.
         restore_cfg: pyvenv.cfg differs from the stamp's copy.
         leftovers: folders that an interrupted run left behind.
+        aside: files in site-packages that are in the way of a distribution's (:func:`intruders`).
+        others: other files that are nobody's (:func:`strangers`).
 
     """
 
@@ -131,6 +151,8 @@ class Observed:
     unproven: tuple[str, ...] = ()
     restore_cfg: bool = False
     leftovers: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass
@@ -148,6 +170,8 @@ class Plan:
         restore_cfg: write pyvenv.cfg back.
         refresh: renew the stamp's times quietly.
         leftovers: folders to remove.
+        aside: files to put aside, relative to site-packages.
+        others: other files that belong to nobody; they stay, but for a rebuild, which puts them aside.
 
     """
 
@@ -160,6 +184,8 @@ class Plan:
     restore_cfg: bool = False
     refresh: bool = False
     leftovers: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -174,6 +200,7 @@ class Plan:
             lines += [f"- {name} {version} (added by hand)" for name, version in sorted(self.extras.items())]
         if self.action == "verify":
             lines.append(f"? verify: {self.reason}")
+        lines += [f"- {path} (of no package, and Python would run it: kept beside)" for path in self.aside]
         if self.restore_cfg:
             lines.append("~ pyvenv.cfg (was edited)")
         changes = [(pin.name, f"+ {pin.name} {pin.version}") for pin in self.install]
@@ -187,6 +214,11 @@ class Plan:
             "install": sorted(f"{pin.name}=={pin.version}" for pin in self.install),
             "reinstall": sorted(f"{pin.name}=={pin.version}: {why}" for pin, why in self.reinstall),
             "remove": [f"{name}=={version}" for name, version in self.remove],
+            "aside": list(self.aside),
+            "other_files": list(self.others[:OTHERS]),
+            "lost": sorted(f"{name}=={version}" for name, version in self.extras.items())
+            if self.action == "rebuild"
+            else [],
         }
 
 
@@ -203,14 +235,33 @@ def probe(python: str, timeout: float = 60) -> Interpreter:
     """
     try:
         done = subprocess.run(
-            [python, "-I", "-c", _PROBE], capture_output=True, text=True, timeout=timeout, check=True, cwd="/"
+            [python, "-I", "-S", "-c", _PROBE], capture_output=True, text=True, timeout=timeout, check=True, cwd="/"
         )
         version, prefix, executable = done.stdout.splitlines()
     except subprocess.SubprocessError as error:
         raise OSError(f"{python} does not run: {error}") from error
     except ValueError as error:
         raise OSError(f"{python} is no Python: it printed {done.stdout[:80]!r}") from error
-    return Interpreter(version, prefix, os.path.realpath(executable))
+    real = os.path.realpath(executable)
+    folders = (os.path.dirname(real), os.path.dirname(executable), os.path.dirname(python), f"{prefix}/bin")
+    return Interpreter(version, prefix, real, folders)
+
+
+def base_of(wanted: Wanted) -> Interpreter:
+    """Return the interpreter to build from.
+
+    Raises:
+        Failure: it is missing or broken.
+
+    """
+    try:
+        return probe(wanted.python)
+    except OSError as error:
+        raise Failure(
+            f"no working Python at {wanted.python} ({error})",
+            "the interpreter that the virtualenv is made from" + _alternatives(wanted.pythons),
+            "install it (sudo apt-get install python3), or name another one with virtualenv_python",
+        ) from error
 
 
 def planned(wanted: Wanted) -> tuple[Interpreter, dict[str, Pin]]:
@@ -220,14 +271,7 @@ def planned(wanted: Wanted) -> tuple[Interpreter, dict[str, Pin]]:
         Failure: it is missing, is broken, or is none that the locks are made for.
 
     """
-    try:
-        interpreter = probe(wanted.python)
-    except OSError as error:
-        raise Failure(
-            f"no working Python at {wanted.python} ({error})",
-            "the interpreter that the virtualenv is made from" + _alternatives(wanted.pythons),
-            "install it (sudo apt-get install python3), or name another one with virtualenv_python",
-        ) from error
+    interpreter = base_of(wanted)
     if wanted.pythons and interpreter.minor not in wanted.pythons:
         raise Failure(
             f"{wanted.python} is Python {interpreter.version}",
@@ -409,24 +453,16 @@ def observe(wanted: Wanted) -> Observed:
                 versions.setdefault(name, []).extend(version for version, _ in items)
         return Observed("unusable", reason, versions=versions, pins=planned(wanted)[1], leftovers=leftovers)
 
-    try:
-        own = probe(f"{path}/bin/python")
-    except OSError:
-        return unusable("its interpreter does not run")
-    if os.path.realpath(own.prefix) != os.path.realpath(path):
-        return unusable(f"its interpreter belongs to {own.prefix}")
-    same_python = stamp.get("python") == wanted.python and os.path.exists(wanted.python)
-    if not same_python or stamp.get("executable") != own.executable:
-        base, _ = planned(wanted)
-        if own.minor != base.minor:
-            return unusable(f"it is Python {own.version}, planned is {base.version}")
-        if own.executable != base.executable:
-            return unusable(f"it is made from {own.executable}, planned is {base.executable}")
-    site = site_packages(path, own.minor)
+    own = base_of(wanted)
     try:
         cfg = Path(path, "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
     except OSError:
         cfg = ""
+    fault = interpreter_fault(path, own, cfg, stamp.get("pyvenv", cfg))
+    if fault:
+        return unusable(fault)
+    same_python = stamp.get("python") == wanted.python
+    site = site_packages(path, own.minor)
     if not os.path.isdir(site):
         return unusable("it has no site-packages")
     if not stamp and not any(
@@ -434,8 +470,11 @@ def observe(wanted: Wanted) -> Observed:
     ):
         return unusable("its pyvenv.cfg does not keep the system's packages out")
     installed = distributions(site)
+    claimed = claims(site, installed)
     observed = Observed(
         "usable",
+        aside=tuple(intruders(site, claimed)),
+        others=tuple(strangers(path, site, claimed)),
         interpreter=own,
         versions={name: [version for version, _ in items] for name, items in installed.items()},
         stamp=stamp,
@@ -456,6 +495,99 @@ def observe(wanted: Wanted) -> Observed:
         observed.touched = complete
         observed.reason = "" if complete else "no finished record of an installation"
     return observed
+
+
+def _fields(cfg: str) -> dict[str, str]:
+    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in cfg.splitlines())}
+
+
+def interpreter_fault(path: str, base: Interpreter, cfg: str, kept: str) -> str:
+    """Return why the environment's interpreter is not the planned one, or an empty text.
+
+    It is not asked: to run it, or to let it find its library where pyvenv.cfg says, would be to run what is to be
+    looked at.
+
+    Args:
+        path: folder of the environment.
+        base: the interpreter that it should be made from.
+        cfg: text of pyvenv.cfg.
+        kept: the text that it had when the environment was proven, which a repair puts back; or ``cfg``.
+
+    """
+    link = os.path.realpath(f"{path}/bin/python")
+    if not _fields(cfg).get("home"):
+        return f"its interpreter belongs to {base.prefix}"
+    if link != base.executable:
+        if not re.fullmatch(r"python[0-9.]*", os.path.basename(link)) or not os.access(link, os.X_OK):
+            return "its interpreter does not run"
+        if link.startswith(path + "/"):
+            return "its interpreter does not run as a link to the host's"
+        version = _fields(cfg).get("version_info", _fields(cfg).get("version", ""))
+        if version.split(".")[:2] != base.version.split(".")[:2]:
+            return f"it is Python {version}, planned is {base.version}"
+        return f"it is made from {link}, planned is {base.executable}"
+    if _fields(kept).get("home") not in base.folders:
+        return f"its pyvenv.cfg takes the library from {_fields(kept).get('home')}, planned is {base.executable}"
+    return ""
+
+
+def claims(site: str, installed: dict[str, list[tuple[str, str]]]) -> set[str]:
+    """Return the paths, relative to site-packages, of all files that the distributions list as theirs."""
+    records = (read_record(site, folder) for items in installed.values() for _, folder in items)
+    return {os.path.normpath(path) for record in records if record is not None for path, _ in record.entries}
+
+
+def intruders(site: str, claimed: set[str]) -> list[str]:
+    """Return the files and folders of no distribution that Python would run by itself, or instead of a distribution's.
+
+    That is what ``site`` runs at every start, and a module beside a distribution's of the same name: an extension
+    comes before a source, and a folder before both.
+    """
+    modules: dict[str, set[str]] = {"": set()}
+    folders = set()
+    for path in claimed:
+        folder, _, name = path.rpartition("/")
+        found = _MODULE.fullmatch(name)
+        if found and not folder.startswith(".."):
+            modules.setdefault(folder, set()).add(found[1])
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    for path in folders & set(modules):
+        above, _, name = path.rpartition("/")
+        modules.setdefault(above, set()).add(name)
+    result = []
+    for folder, names in modules.items():
+        try:
+            entries = list(os.scandir(f"{site}/{folder}"))
+        except OSError:
+            continue
+        for entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if path in claimed or path in folders:
+                continue
+            found = _MODULE.fullmatch(entry.name)
+            shadows = (found[1] if found else entry.name) in names
+            if shadows or (not folder and _STARTUP.fullmatch(entry.name)):
+                result.append(path)
+    return sorted(result)
+
+
+def strangers(path: str, site: str, claimed: set[str]) -> list[str]:
+    """Return what else lies directly in the environment's own folders, relative to it: of no distribution, not ours."""
+    tops = {item.partition("/")[0] for item in claimed}
+    usual = re.compile(
+        r"activate.*|deactivate.*|pydoc\.bat|python[0-9.]*|pip[0-9.]*|__pycache__|.*\.(dist|egg)-info|_virtualenv\..*"
+        r"|pyvenv\.cfg|\.lock|\.gitignore|CACHEDIR\.TAG|bin|lib|lib64|include|share|etc|" + re.escape(STAMP)
+    )
+    result = []
+    for folder in ("", "bin", os.path.relpath(site, path)):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(f"{path}/{folder}"):
+                listed = os.path.normpath(f"{os.path.relpath(path, site)}/{folder}/{name}")
+                if not usual.fullmatch(name) and name not in tops and listed not in claimed:
+                    result.append(os.path.join(folder, name))
+    return sorted(result)
 
 
 def _as_stamped(site: str, installed: dict[str, list[tuple[str, str]]], name: str, entry: dict[str, str]) -> bool:
@@ -546,8 +678,10 @@ def make_plan(wanted: Wanted, observed: Observed) -> Plan:
         extras={name: version for name, version in others.items() if name not in stamped},
         restore_cfg=observed.restore_cfg,
         leftovers=observed.leftovers,
+        aside=observed.aside,
+        others=tuple(path for path in observed.others if os.path.basename(path) not in observed.aside),
     )
-    if plan.install or plan.reinstall or plan.remove or plan.restore_cfg:
+    if plan.install or plan.reinstall or plan.remove or plan.restore_cfg or plan.aside:
         plan.action, plan.leftovers = "repair", rubbish
     elif not observed.stamp.get("complete") or observed.reason:
         plan.action, plan.reason = "verify", observed.reason

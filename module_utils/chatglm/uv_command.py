@@ -22,16 +22,20 @@ from .pip_config import PipConfig
 from .processes import die_with_parent
 from .python_env import (
     CACHE_MARK,
+    SOURCES_ONLY,
     STAMP,
     Interpreter,
     Observed,
     Plan,
     Wanted,
+    claims,
+    distributions,
     invalidate,
     make_stamp,
     planned,
     probe,
     site_packages,
+    strangers,
     unremovable,
     verify_installed,
 )
@@ -328,6 +332,7 @@ class Workshop:
         self.environ = environ
         self.timeout = timeout
         self.stderr = ""
+        self.kept: list[str] = []
 
     def _run(self, arguments: list[str], doing: str, extra: Mapping[str, str] | None = None, stdin: str = "") -> str:
         environment = {**base_environment(self.environ, self.sources, self.wanted), **(extra or {})}
@@ -451,7 +456,7 @@ class Workshop:
         environment.update(LC_ALL="C.UTF-8", HF_HUB_OFFLINE="1", GRADIO_ANALYTICS_ENABLED="False")
         # Some write there as soon as they are imported.
         environment.update(HF_HOME=f"{self.wanted.cache_dir}/huggingface", XDG_CACHE_HOME=self.wanted.cache_dir)
-        command = [f"{folder}/bin/python", "-I", "-c", _IMPORTER, *names]
+        command = [f"{folder}/bin/python", *SOURCES_ONLY, "-c", _IMPORTER, *names]
         try:
             done = subprocess.run(
                 command,
@@ -496,6 +501,7 @@ class Workshop:
         wanted = self.wanted
         for leftover in (wanted.partial, wanted.old):
             _remove(leftover)
+        self._keep_strangers()
         if (
             observed.state == "unusable"
             and observed.interpreter is None
@@ -513,6 +519,24 @@ class Workshop:
         os.rename(wanted.partial, wanted.path)
         _remove(wanted.old)
         return stamp
+
+    def _put_aside(self, paths: Iterable[str]) -> None:
+        """Move files out of the environment, to where the user finds them again; ``paths`` are relative to it."""
+        for path in paths:
+            target = f"{self.wanted.kept}/{path}"
+            number = 1
+            while os.path.lexists(target):
+                number += 1
+                target = f"{self.wanted.kept}/{path}.{number}"
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.rename(f"{self.wanted.path}/{path}", target)
+            self.kept.append(target)
+
+    def _keep_strangers(self) -> None:
+        """Put the user's files aside, for the environment is about to go."""
+        path = self.wanted.path
+        for lib in sorted(Path(path).glob("lib/python3*/site-packages")):
+            self._put_aside(strangers(path, str(lib), claims(str(lib), distributions(str(lib)))))
 
     def _build(self, plan: Plan) -> dict[str, Any]:
         wanted = self.wanted
@@ -541,6 +565,9 @@ class Workshop:
         acted = [pin.name for pin in [*plan.install, *again]] + [name for name, _ in plan.remove]
         if acted or plan.restore_cfg:
             invalidate(path, observed.stamp, acted)
+        # Before anything of the environment runs: uv asks its interpreter.
+        site = os.path.relpath(site_packages(path, interpreter.minor), path)
+        self._put_aside(f"{site}/{name}" for name in plan.aside)
         if plan.restore_cfg:
             write_atomic(f"{path}/pyvenv.cfg", observed.stamp["pyvenv"].encode())
         for folder in unremovable(site_packages(path, interpreter.minor), acted):

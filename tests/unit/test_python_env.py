@@ -1,11 +1,14 @@
 """python_env by real runs of the module and of uv, on small wheels made here; no network, no registry."""
 
 import http.server
+import importlib.util
 import json
 import os
+import py_compile
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -584,3 +587,131 @@ def test_a_full_disk_is_told_and_leaves_nothing_trusted(host, tmp_path):
         assert not (small / "venv").exists()
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+# --- trust: nothing of the environment runs before it is looked at --------------------------------------------------
+
+
+EVIL = "open({proof!r}, 'a').write('ran')\n"
+
+
+def plant(path, host, text=EVIL):
+    """Write a file that tells when it is run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text.format(proof=str(host.root / "ran")))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "evil.pth",
+        "sitecustomize.py",
+        "usercustomize.py",
+        "alpha.py",
+        "alpha/__init__.abi3.so",
+        "alpha/part/__init__.py",
+    ],
+)
+def test_a_file_of_no_package_that_python_would_run_is_put_aside_before_anything_runs(host, name):
+    files = {"alpha/__init__.py": "VERSION = '1.0'\n", "alpha/part.py": "\n", "alpha/data.txt": "data\n"}
+    host.pins["alpha"] = wheel(host.wheels, "alpha", "1.0", files)
+    host.good()
+    text = f"import sys; exec({EVIL!r})\n" if ".pth" in name else EVIL
+    plant(host.site / name, host, text)
+    moved = "alpha/part" if "part" in name else name
+    result = host.good()
+    assert (result["action"], result["aside"]) == ("repair", [moved])
+    assert prepared(result) == f"- {moved} (of no package, and Python would run it: kept beside)\n"
+    assert not (host.site / moved).exists()
+    kept = host.home / "venv.kept" / host.site.relative_to(host.path) / name
+    assert kept.exists()
+    assert not (host.root / "ran").exists()
+    assert str(kept if moved == name else kept.parent) in str(result["warnings"])
+    again = host.good()
+    assert (again["action"], again["aside"]) == ("none", [])
+    # Nothing is lost when it happens twice.
+    plant(host.site / name, host, text)
+    assert host.good()["aside"] == [moved]
+    assert len(list((host.home / "venv.kept").rglob("*" + Path(moved).name + "*"))) == 2
+
+
+def test_the_users_own_files_stay_and_are_reported(built):
+    mine = [built.site / "my_module.py", built.path / "notes.txt", built.path / "bin" / "my-script"]
+    for path in mine:
+        path.write_text("mine\n")
+    result = built.good()
+    assert (result["action"], result["aside"]) == ("none", [])
+    assert result["other_files"] == sorted(str(path.relative_to(built.path)) for path in mine)
+    assert all(path.exists() for path in mine)
+
+
+def test_a_rebuild_keeps_the_users_files_beside_and_names_their_packages(built):
+    wheel(built.wheels, "delta", "4.0")
+    by_hand(built, "install", "delta==4.0")
+    mine = [built.site / "my_module.py", built.path / "notes.txt"]
+    for path in mine:
+        path.write_text("mine\n")
+    interpreter_gone(built)
+    result = built.good()
+    assert (result["action"], result["lost"], result["extras"]) == ("rebuild", ["delta==4.0"], {})
+    assert "delta==4.0" in str(result["warnings"])
+    for path in mine:
+        kept = built.home / "venv.kept" / path.relative_to(built.path)
+        assert kept.read_text() == "mine\n"
+        assert str(kept) in str(result["warnings"])
+    assert built.good()["action"] == "none"
+
+
+def test_an_interpreter_that_is_not_the_planned_one_is_not_run(built):
+    python = built.path / "bin" / "python"
+    python.unlink()
+    plant(python, built, "#!/bin/sh\necho ran > {proof}\n")
+    python.chmod(0o755)
+    assert built.good()["action"] == "rebuild"
+    assert not (built.root / "ran").exists()
+
+
+@pytest.mark.parametrize("with_stamp", [True, False])
+def test_a_pyvenv_cfg_that_leads_to_another_library_is_not_followed(built, with_stamp):
+    """Python takes its own library from where ``home`` says: whoever can write there runs at every start."""
+    minor = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    evil = built.root / "evil"
+    (evil / "bin").mkdir(parents=True)
+    (evil / "bin" / minor).symlink_to(PYTHON)
+    plant(evil / "lib" / minor / "os.py", built)
+    plant(evil / "lib" / minor / "encodings" / "__init__.py", built)
+    cfg = built.path / "pyvenv.cfg"
+    good = cfg.read_text()
+    cfg.write_text(
+        "".join(f"home = {evil}/bin\n" if line.startswith("home") else line + "\n" for line in good.splitlines())
+    )
+    record = built.path / ".chatglm-env.json"
+    if with_stamp:  # which vouches for it
+        record.write_text(json.dumps({**json.loads(record.read_text()), "pyvenv": cfg.read_text()}))
+    else:
+        record.unlink()
+    result = built.good()
+    assert (result["action"], result["reason"][:23]) == ("rebuild", "its pyvenv.cfg takes th")
+    assert not (built.root / "ran").exists()
+    assert "evil" not in cfg.read_text()
+
+
+def test_bytecode_that_does_not_belong_to_its_source_is_not_run(host):
+    """Python believes bytecode with the time and size of its source."""
+    host.good()
+    source = host.site / "alpha" / "__init__.py"
+    evil = host.root / "evil.py"
+    plant(evil, host)
+    compiled = py_compile.compile(str(evil), cfile=str(host.root / "evil.pyc"))
+    data = bytearray(Path(compiled).read_bytes())
+    data[8:16] = struct.pack("<LL", int(source.stat().st_mtime), source.stat().st_size)
+    cache = Path(importlib.util.cache_from_source(str(source)))
+    cache.parent.mkdir(exist_ok=True)
+    cache.write_bytes(data)
+    # A repair that imports alpha, whose own files are as they should be.
+    (host.site / "gamma" / "data.txt").unlink()
+    assert host.good()["reinstall"] == ["gamma==3.0: missing file gamma/data.txt"]
+    assert not (host.root / "ran").exists()
+    # The test can fail: this is how Python by itself behaves.
+    subprocess.run([host.path / "bin" / "python", "-I", "-c", "import alpha"], check=True)
+    assert (host.root / "ran").exists()
