@@ -648,7 +648,7 @@ CHECKS: tuple[Check, ...] = (
         repairs="user",
         cost=0,
         needs=("settings",),
-        symptoms=("WSL 1", "WSL1", *_NO_CUDA),
+        symptoms=("WSL 1", *_NO_CUDA),
     ),
     Check(
         "architecture",
@@ -1518,6 +1518,7 @@ CHECKS: tuple[Check, ...] = (
             *_WEIGHTS,
             *_CUDA,
             "libcuda_not_in_loader",
+            "proxy_variables",
             "cuda_libs",
             "cuda_available",
             "web_demo_unpatched",
