@@ -10,7 +10,8 @@ description:
   - Clones the repository, or brings an existing clone to the commit. The stock git module fails on its second run once
     a tracked file has been patched, or throws the user's edits away when forced.
   - With the clone at its commit it calls git once and asks no server, however many files the user has edited. Those are
-    kept and listed.
+    kept and listed, also those that git was told to overlook (assume-unchanged).
+  - Nothing that the clone itself configures is run, be it hooks, filters, a monitor or helpers.
   - To go to another commit, a file that holds just the patch of M(patch_web_demo) is set back from its record first. A
     user's edit that would be overwritten is refused, with the commands that keep it.
   - A clone is made beside O(dest) and renamed once it is verified. Tracked files that were deleted, or left
@@ -118,6 +119,7 @@ from ansible.module_utils.chatglm.files import read_json, write_atomic
 from ansible.module_utils.chatglm.processes import die_with_parent
 from ansible.module_utils.chatglm.source_plan import (
     BROKEN,
+    PROGRAMS,
     REFUSES_ID,
     Change,
     Observed,
@@ -125,12 +127,14 @@ from ansible.module_utils.chatglm.source_plan import (
     classify,
     explain,
     missing_commit,
+    overlooked,
     overwritten,
     parse_raw_diff,
     parse_status,
     plan,
     quote,
     unfinished,
+    without_programs,
 )
 from ansible.module_utils.chatglm.web_demo_patch import Record
 
@@ -198,6 +202,7 @@ class Checkout:
     restored: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     trust: str = ""
+    programs: dict[Path, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read the records of our patches."""
@@ -224,6 +229,7 @@ class Checkout:
             LC_ALL="C",
             GIT_TERMINAL_PROMPT="0",
             GIT_OPTIONAL_LOCKS="0",
+            GIT_NO_REPLACE_OBJECTS="1",
             GIT_LITERAL_PATHSPECS="1",
             GIT_SSH_COMMAND=env.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
             GIT_CEILING_DIRECTORIES=str(where.parent),  # a repository further up is not ours
@@ -234,7 +240,10 @@ class Checkout:
                 self.trust = self.trust or _trust(self.ca_bundle)
                 env["GIT_SSL_CAINFO"] = self.trust
         config = [f"safe.directory={where}", "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.fileMode=false"]
-        config += ["advice.detachedHead=false", "credential.interactive=false", "gc.auto=0"]
+        config += ["advice.detachedHead=false", "credential.interactive=false", "gc.auto=0", "maintenance.auto=false"]
+        config += ["submodule.recurse=false", "fetch.recurseSubmodules=false", "protocol.ext.allow=never"]
+        if args[0] != "config":
+            config += self.no_programs(where)
         command = [self.git, "-C", str(where), *(part for item in config for part in ("-c", item)), *args]
         self.calls += 1
         process = subprocess.Popen(
@@ -261,6 +270,30 @@ class Checkout:
             raise GitError(what, err.decode("utf-8", "replace"))
         return out.decode("utf-8", "surrogateescape")
 
+    def no_programs(self, where: Path) -> list[str]:
+        """Return settings by which git runs none of the programs that the repository's own configuration names.
+
+        Raises:
+            GitError: the configuration cannot be read.
+            Failure: it moves the working tree elsewhere.
+
+        """
+        if where not in self.programs:
+            self.programs[where] = []
+            for name in ("config", "config.worktree"):
+                path = where / ".git" / name
+                text = _read(path) or b""
+                if re.search(rb"(?im)^\s*worktree\s*=", text):
+                    raise Failure(
+                        f"core.worktree is set in {path}: git would write elsewhere",
+                        "a clone whose files are beside its .git",
+                        f"git config --file {quote(str(path))} --unset core.worktree",
+                    )
+                if PROGRAMS.search(text):
+                    listed = self.run("config", "--file", str(path), "--includes", "--list", "--name-only", "-z")
+                    self.programs[where] += without_programs(listed)
+        return self.programs[where]
+
     # -- observing
 
     def observe(self, torn: bool = False) -> Observed:
@@ -285,6 +318,7 @@ class Checkout:
                 raise
             return Observed("broken", detail=" ".join(text.split())[:200], interrupted=marker)
         seen.interrupted = marker
+        seen.changes += self.hidden({change.path for change in seen.changes})
         for change in seen.changes:
             if change.gone or change.unmerged:
                 continue
@@ -295,6 +329,20 @@ class Checkout:
             if unfinished(data, change, blob):
                 seen.half.append(change.path)
         return seen
+
+    def hidden(self, known: set[str]) -> list[Change]:
+        """Return the edits that git was told to overlook, as it would tell them otherwise."""
+        index = _read(self.dest / ".git" / "index")
+        try:
+            flagged = overlooked(index) if index else {}
+        except ValueError:
+            return []  # git has just read it: a form that is newer than this
+        result = []
+        for path, blob in flagged.items():
+            data = _read(self.dest / path)
+            if path not in known and data is not None and blob_id(data) != blob:
+                result.append(Change(path, blob))
+        return result
 
     def record_of(self, change: Change) -> tuple[str, Record] | None:
         """Return the record file and the record of a changed file."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import struct
 from dataclasses import dataclass, field
 
 from .failure import Failure
@@ -33,6 +34,18 @@ UNREACHABLE = re.compile(
     r"no route to host|too slow|recv error|SSL_(read|ERROR_SYSCALL)|remote end hung up|early EOF|error: 50[234]",
     re.IGNORECASE,
 )
+
+
+# Words of settings by which a repository makes git run a program; a config file without any of them has none.
+PROGRAMS = re.compile(
+    rb"filter|diff|merge|include|credential|command|proxy|askpass|editor|pager|program", re.IGNORECASE
+)
+_PROGRAM = re.compile(
+    r"filter\..*\.(clean|smudge|process)|diff\.(.*\.)?(command|textconv|external)|merge\..*\.driver|"
+    r"core\.(sshcommand|gitproxy|askpass|alternaterefscommand|editor|pager)|credential\.(.*\.)?helper|gpg\.(.*\.)?program",
+    re.IGNORECASE | re.DOTALL,
+)
+_REQUIRED = re.compile(r"filter\..*\.required", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -116,6 +129,63 @@ def parse_status(output: str) -> Observed:
         elif part and mark not in ("?", "!"):
             raise ValueError(f"unexpected line of git status: {part[:80]!r}")
     return seen
+
+
+def without_programs(names: str) -> list[str]:
+    """Return settings (``name=value``) that take the programs out of a repository's own configuration.
+
+    Args:
+        names: what ``git config --list --name-only -z`` prints.
+
+    """
+    found = list(dict.fromkeys(names.split("\0")))
+    return [f"{name}=" for name in found if _PROGRAM.fullmatch(name)] + [
+        f"{name}=false" for name in found if _REQUIRED.fullmatch(name)
+    ]
+
+
+def overlooked(index: bytes) -> dict[str, str]:
+    """Return path -> blob id of the files that git's index says to overlook (assume-unchanged, skip-worktree).
+
+    Edits in these are in no status, and a checkout of another commit overwrites them.
+
+    Raises:
+        ValueError: this is no index of a form that is known (versions 2 to 4).
+
+    """
+    found: dict[str, str] = {}
+    try:
+        mark, version, count = struct.unpack_from(">4sII", index)
+        if mark != b"DIRC" or version not in (2, 3, 4):
+            raise ValueError(f"index {mark!r} {version}")
+        at, name = 12, b""
+        for _ in range(count):
+            start = at
+            blob, flags = struct.unpack_from(">20sH", index, at + 40)
+            at += 62
+            more = 0
+            if flags & 0x4000:
+                (more,) = struct.unpack_from(">H", index, at)
+                at += 2
+            if version == 4:  # the name is told by what differs from the one before
+                cut, shift = index[at] & 0x7F, index[at]
+                at += 1
+                while shift & 0x80:
+                    shift = index[at]
+                    cut = ((cut + 1) << 7) | (shift & 0x7F)
+                    at += 1
+                end = index.index(b"\0", at)
+                name = name[: len(name) - cut] + index[at:end]
+                at = end + 1
+            else:
+                end = index.index(b"\0", at)
+                name = index[at:end]
+                at = start + ((end - start) // 8 + 1) * 8
+            if flags & 0x8000 or more & 0x4000:
+                found[name.decode("utf-8", "surrogateescape")] = blob.hex()
+    except (struct.error, IndexError) as error:
+        raise ValueError(f"index: {error}") from error
+    return found
 
 
 def classify(data: bytes | None, change: Change, record: Record | None) -> str:

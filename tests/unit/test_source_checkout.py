@@ -603,3 +603,129 @@ def test_real_run(params):
     code, result, _ = adhoc("source_checkout", {**params, "version": "main"}, "--check")
     assert code == 2
     assert "40 hex digits" in result["msg"]
+
+
+# --- trust: what is in the clone is data --------------------------------------------------------------------------
+
+
+def configure(params, name, value):
+    git(params["dest"], "config", "--add", name, value)
+
+
+def test_nothing_that_the_clone_configures_is_run(params, commits, tmp_path):
+    """Hooks, filters, monitors, helpers: all of them would be run by a plain git."""
+    run(params)
+    dest = Path(params["dest"])
+    ran = tmp_path / "ran"
+    evil = tmp_path / "evil"
+    evil.write_text(f'#!/bin/sh\necho "$0 $*" >> {ran}\n[ -t 0 ] || cat\n')
+    evil.chmod(0o755)
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    for name in ("post-checkout", "post-index-change", "reference-transaction", "fsmonitor-watchman"):
+        for folder in (hooks, dest / ".git" / "hooks"):
+            folder.mkdir(exist_ok=True)
+            (folder / name).write_bytes(evil.read_bytes())
+            (folder / name).chmod(0o755)
+    (dest / ".git" / "info").mkdir(exist_ok=True)
+    (dest / ".git" / "info" / "attributes").write_text("* filter=evil diff=evil merge=evil\n")
+    included = tmp_path / "more.config"
+    included.write_text(f'[filter "other"]\n\tsmudge = {evil}\n\trequired = true\n')
+    for name, value in {
+        "core.fsmonitor": str(evil),
+        "filter.evil.clean": str(evil),
+        "filter.evil.smudge": str(evil),
+        "filter.evil.required": "true",
+        "diff.evil.command": str(evil),
+        "diff.evil.textconv": str(evil),
+        "diff.external": str(evil),
+        "core.sshCommand": str(evil),
+        "core.askPass": str(evil),
+        "credential.helper": str(evil),
+        "core.alternateRefsCommand": str(evil),
+        "core.hooksPath": str(hooks),
+        "protocol.ext.allow": "always",
+        f"url.ext::{evil}.insteadOf": params["url"][:8],
+        "include.path": str(included),
+    }.items():
+        configure(params, name, value)
+    # The test can fail: so does git by itself.
+    (dest / "cli_demo.py").write_text("edited = 1\n")
+    subprocess.run([GIT, "-C", dest, "status"], capture_output=True)
+    assert "evil" in ran.read_text()
+    ran.unlink()
+
+    assert run(params)["plan"] == "none"
+    (dest / "cli_demo.py").unlink()
+    assert run(params)["plan"] == "restore"
+    assert not ran.exists()
+    params["version"] = commits[1]
+    # The address leads to a program, which is not run either: the clone stays where it was, in words.
+    with pytest.raises(Failure):
+        source_checkout.run(params, False, GIT)
+    assert not ran.exists()
+    git(dest, "config", "--unset-all", f"url.ext::{evil}.insteadOf")
+    ran.unlink(missing_ok=True)
+    assert run_real(params)["after"] == commits[1]
+    assert not ran.exists()
+
+
+def run_real(params):
+    return source_checkout.run(params, False, GIT)
+
+
+def test_a_working_tree_that_is_moved_elsewhere_is_refused(params, tmp_path):
+    run(params)
+    configure(params, "core.worktree", str(tmp_path))
+    with pytest.raises(Failure) as caught:
+        source_checkout.run(params, True, GIT)
+    assert "git would write elsewhere" in caught.value.found
+    subprocess.run(caught.value.remedy, shell=True, check=True)
+    assert run(params)["plan"] == "none"
+
+
+@pytest.mark.parametrize("version", ["2", "4"])
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_edits_that_git_was_told_to_overlook_are_told_and_not_lost(params, commits, flag, version):
+    run(params)
+    dest = Path(params["dest"])
+    git(dest, "update-index", "--index-version", version)
+    git(dest, "update-index", flag, "web_demo.py", "cli_demo.py")
+    assert run(params)["modified"] == []
+    text = (dest / "web_demo.py").read_text() + "# mine\n"
+    (dest / "web_demo.py").write_text(text)
+    assert git(dest, "status", "--porcelain") == ""
+    result = run(params)
+    assert (result["plan"], result["modified"]) == ("none", [{"path": "web_demo.py", "kind": "edited"}])
+    params["version"] = commits[2]
+    with pytest.raises(Failure) as caught:
+        source_checkout.run(params, False, GIT)
+    assert "edited: web_demo.py" in caught.value.found
+    assert (dest / "web_demo.py").read_text() == text
+
+
+def test_a_stash_a_branch_and_untracked_files_survive_an_update_and_a_rebuild(params, commits):
+    run(params)
+    dest = Path(params["dest"])
+    for name, value in {"user.name": "me", "user.email": "me@example.org"}.items():
+        configure(params, name, value)
+    (dest / "cli_demo.py").write_text("stashed = 1\n")
+    git(dest, "stash")
+    git(dest, "branch", "mine")
+    (dest / "notes.txt").write_text("untracked\n")
+    (dest / "mine").mkdir()
+    (dest / "mine" / "model.py").write_text("untracked\n")
+    params["version"] = commits[1]
+    run_real(params)
+    assert "stash@{0}" in git(dest, "stash", "list")
+    assert git(dest, "rev-parse", "mine") == commits[0]
+    (dest / ".git" / "HEAD").write_text("garbage\n")
+    result = run_real(params)
+    assert result["plan"] == "rebuild"
+    # The old .git, stash and branch in it, is beside the clone, and the warning says where.
+    aside = dest.with_name("source.broken-git")
+    assert str(aside) in " ".join(result["warnings"])
+    (aside / "HEAD").write_text(commits[0] + "\n")
+    assert "stashed = 1" in git(dest, f"--git-dir={aside}", "stash", "show", "-p", "stash@{0}")
+    assert git(dest, f"--git-dir={aside}", "rev-parse", "mine") == commits[0]
+    assert (dest / "notes.txt").read_text() == (dest / "mine" / "model.py").read_text() == "untracked\n"
