@@ -217,6 +217,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import host, libcuda_worker, nvidia
 from ansible.module_utils.chatglm.failure import Failure
+from ansible.module_utils.chatglm.files import read_json
 from ansible.module_utils.chatglm.plan import EARLIEST_CLOCK, Settings, make_plan
 from ansible.module_utils.chatglm.processes import listener, source_of
 from ansible.module_utils.chatglm.seal import look
@@ -450,7 +451,10 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
     when = params["check_sources_when"]
     if when == "always" or (when == "auto" and not installed["proven"]):
         groups = [{**group, "urls": host.http_urls(group["urls"])} for group in params["check_sources"]]
-    in_use = host.venv_python(read(os.path.join(home, "venv", "pyvenv.cfg")))
+    # As it was when the virtualenv was proven: an interpreter that was written there since is not run.
+    stamp = read_json(os.path.join(home, "venv", ".chatglm-env.json"))  # python_env's
+    proven = stamp.get("pyvenv") if isinstance(stamp, dict) else None
+    in_use = host.venv_python(str(proven or read(os.path.join(home, "venv", "pyvenv.cfg"))))
     with ThreadPoolExecutor(max_workers=16) as pool:
         cuda_later = pool.submit(find_libcuda, wsl)
         smi_later = pool.submit(ask_smi)

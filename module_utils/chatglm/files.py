@@ -51,7 +51,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, mode: int = 0o644) -
     Args:
         path: the target; its folder must exist.
         data: the whole new content.
-        mode: permission bits of the new file.
+        mode: permission bits of the new file, less those that the umask takes away.
 
     Raises:
         OSError: the folder cannot be written or the disk is full; the old file is then untouched.
@@ -64,7 +64,9 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, mode: int = 0o644) -
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(partial, mode)
+        mask = os.umask(0o077)
+        os.umask(mask)
+        os.chmod(partial, mode & ~mask)
         os.replace(partial, target)
     except BaseException:
         Path(partial).unlink(missing_ok=True)

@@ -115,7 +115,7 @@ def _take(path: str, timeout: float, tell: Callable[[str], object]) -> int | Non
 
 @contextlib.contextmanager
 def hold(params: Mapping[str, Any], doing: str, tell: Callable[[str], object]) -> Iterator[None]:
-    """Keep other runs from changing the installation.
+    """Keep other runs from changing the installation, and others than the user from writing what is made in it.
 
     The kernel drops the lock with the process, however that ends, so a lock file that is left says nothing. What was
     observed before is out of date: a rival may have been at work until now.
@@ -130,6 +130,7 @@ def hold(params: Mapping[str, Any], doing: str, tell: Callable[[str], object]) -
         OSError: the file system fails.
 
     """
+    os.umask(os.umask(0o077) | 0o022)  # some WSL sessions have none
     path = params.get("lock")
     if not path:
         yield

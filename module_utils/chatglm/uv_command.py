@@ -617,6 +617,8 @@ class Workshop:
         for leftover in (wanted.partial, wanted.old, wanted.old_cache):
             _remove(leftover)
         self._drop_cache()
+        with contextlib.suppress(OSError):
+            os.chmod(f"{wanted.path}/.lock", 0o644)  # uv lets everybody write it
         return Outcome(stamp, self.stderr)
 
 

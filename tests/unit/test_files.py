@@ -43,3 +43,17 @@ def test_read_json_counts_a_torn_record_as_absent(tmp_path):
     assert files.read_json(path) == {"a": "好"}
     path.write_text('{"a": ')
     assert files.read_json(path) is None
+
+
+def test_the_umask_is_respected(tmp_path):
+    before = os.umask(0o077)
+    try:
+        files.write_atomic(tmp_path / "private", b"")
+        os.umask(0)
+        files.write_atomic(tmp_path / "open", b"")
+        files.write_atomic(tmp_path / "program", b"", 0o755)
+        assert os.umask(0) == 0
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"private": 0o600, "open": 0o644, "program": 0o755}

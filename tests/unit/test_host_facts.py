@@ -252,6 +252,18 @@ def test_interpreter_of_the_virtualenv_comes_first(run, tmp_path):
     (found,) = run(home=str(tmp_path))["facts"]["pythons"]
     assert (found["version"], found["in_use"]) == (version, True)
 
+    # What the virtualenv's record says goes before what was written into pyvenv.cfg since: that one is not run.
+    evil = tmp_path / "evil" / versioned.name
+    evil.parent.mkdir()
+    evil.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    evil.chmod(0o755)
+    good = tmp_path.joinpath("venv", "pyvenv.cfg").read_text()
+    (tmp_path / "venv" / ".chatglm-env.json").write_text(json.dumps({"pyvenv": good}))
+    (tmp_path / "venv" / "pyvenv.cfg").write_text(good.replace(str(real.parent), str(evil.parent)))
+    (found,) = run(home=str(tmp_path))["facts"]["pythons"]
+    assert (found["version"], found["in_use"]) == (version, True)
+    assert not (tmp_path / "ran").exists()
+
 
 SMI = '#!/bin/sh\ncase "$1" in *compute_cap*) {new} ;; *) {old} ;; esac\n'
 

@@ -662,6 +662,16 @@ def test_a_rebuild_keeps_the_users_files_beside_and_names_their_packages(built):
     assert built.good()["action"] == "none"
 
 
+def test_nobody_else_may_write_into_it(host):
+    before = os.umask(0)
+    try:
+        host.good()
+    finally:
+        os.umask(before)
+    paths = [path for path in (host.path, *host.path.rglob("*")) if not path.is_symlink()]
+    assert [path for path in paths if path.stat().st_mode & 0o002] == []
+
+
 def test_an_interpreter_that_is_not_the_planned_one_is_not_run(built):
     python = built.path / "bin" / "python"
     python.unlink()
