@@ -27,6 +27,10 @@ options:
     description: Record of the verified weights, written by M(model_snapshot).
     type: path
     required: true
+  sums:
+    description: The sums that the launcher compares the model's small files with, written by M(model_snapshot).
+    type: path
+    required: true
   proof:
     description: Record of the last proof, written by M(int4_smoke_test).
     type: path
@@ -79,6 +83,7 @@ EXAMPLES = r"""
     home: /home/me/chatglm
     model_path: /home/me/chatglm/models/chatglm2-6b-int4
     record: /home/me/chatglm/state/weights.json
+    sums: /home/me/chatglm/state/weights.sha256
     proof: /home/me/chatglm/state/proof.json
     lock: /home/me/chatglm/state/lock
     evidence:
@@ -145,6 +150,8 @@ import tempfile
 import threading
 import time
 import urllib.parse
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +160,10 @@ from ansible.module_utils.chatglm import checks, doctor_worker
 from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file
 from ansible.module_utils.chatglm.lock import holder
 from ansible.module_utils.chatglm.processes import die_with_parent, source_of
+from ansible.module_utils.chatglm.python_env import SOURCES_ONLY
 
-SMALL = 8 << 20  # bytes up to which a file of the model is read at each look
-IMPORTS = ["torch", "transformers", "gradio", "sentencepiece", "pkg_resources"]
+IMPORTS = (["torch", "transformers", "sentencepiece"], ["gradio", "pkg_resources"])
+"""What two processes import side by side, each about as long as the other."""
 CURL = "/mnt/c/Windows/System32/curl.exe"
 SECRET = re.compile(r"//[^/@\s]*@")
 
@@ -165,18 +173,20 @@ class Worker:
 
     Args:
         python: the interpreter.
+        flags: its options.
         scratch: folder for whatever the libraries write.
         timeout: seconds for one answer.
 
     """
 
-    def __init__(self, python: str, scratch: str, timeout: float) -> None:
+    def __init__(self, python: str, flags: Sequence[str], scratch: str, timeout: float) -> None:
         """Remember what to start; nothing runs yet."""
-        self.python, self.scratch, self.timeout = python, scratch, timeout
+        self.python, self.flags, self.scratch, self.timeout = python, flags, scratch, timeout
         self.process: subprocess.Popen[str] | None = None
+        self.error = ""
 
-    def start(self) -> subprocess.Popen[str]:
-        """Start it with the launcher's environment, but for places to write to."""
+    def start(self) -> None:
+        """Start it with the launcher's environment, but for places to write to. Not from a thread."""
         environment = {
             **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
             "PATH": f"{os.path.dirname(self.python)}:/usr/lib/wsl/lib:{os.environ.get('PATH', '/usr/bin:/bin')}",
@@ -192,25 +202,26 @@ class Worker:
         }
         for name in ("PYTHONPATH", "PYTHONHOME", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_MODULES_CACHE"):
             environment.pop(name, None)
-        return subprocess.Popen(
-            [self.python, "-I", "-B", "-c", source_of(doctor_worker)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            errors="replace",
-            env=environment,
-            cwd=self.scratch,
-            preexec_fn=die_with_parent(),  # noqa: PLW1509 - no thread yet
-        )
+        try:
+            self.process = subprocess.Popen(
+                [self.python, *self.flags, "-c", source_of(doctor_worker)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                errors="replace",
+                env=environment,
+                cwd=self.scratch,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - no other thread runs now
+            )
+        except OSError as error:
+            self.error = f"{self.python}: {error.strerror or error}"
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the answer, or a dict with ``error``."""
-        try:
-            self.process = self.process or self.start()
-        except OSError as error:
-            return {"error": f"{self.python}: {error.strerror or error}"}
         process = self.process
+        if process is None:
+            return {"error": self.error or "it was not started"}
         late = threading.Event()
 
         def stop() -> None:
@@ -338,39 +349,61 @@ def differs(path: str, algorithm: str, digest: str) -> bool:
         return True
 
 
-def read_small_files(record: Any, model_path: str) -> dict[str, Any]:
-    """Read the small files of the model, which hold its code, against the record."""
-    wrong, read = [], 0
-    for name, (algorithm, digest) in sorted(digests(record, model_path).items()):
-        path = os.path.join(model_path, name)
-        with contextlib.suppress(OSError):
-            if os.path.getsize(path) > SMALL:
-                continue
-        read += 1
-        if differs(path, algorithm, digest):
-            wrong.append(name)
-    return {"read": read, "wrong": wrong}
+def read_sums(path: str) -> dict[str, Any]:
+    """Compare the sums for the launcher with the files, as ``sha256sum --check`` does."""
+    found: dict[str, Any] = {"error": "", "files": 0}
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        return {**found, "error": f"{path}: {getattr(error, 'strerror', '') or error}"}
+    for line in lines:
+        digest, _, name = line.partition("  ")
+        if differs(os.path.join(os.path.dirname(path), name), "sha256", digest):
+            return {**found, "error": f"{path} has another sum of {name}"}
+        found["files"] += 1
+    return found if lines else {**found, "error": f"{path} is empty"}
 
 
 def read_module_cache(home: str, record: Any, model_path: str) -> dict[str, Any]:
-    """Compare the copy of the model's code that transformers runs with what was verified."""
+    """Compare the copies of the model's code that running pages use with what was verified.
+
+    The launcher makes one at each start, named by its process; the next start removes those of processes that ended.
+    """
     known = digests(record, model_path)
-    top = Path(home, "cache", "huggingface", "modules")
-    # Sub-folders named by a commit are of models that are not loaded from a folder.
-    own = top / "transformers_modules" / os.path.basename(model_path)
-    differing, files = [], 0
-    for path in sorted([top / "__init__.py", own.parent / "__init__.py", *own.rglob("*.py")]):
-        if not path.is_file():
+    seen: dict[str, Any] = {"files": 0, "differing": [], "pid": 0}
+    for top in sorted(Path(home, "cache", "modules").glob("[0-9]*")):
+        if not os.path.isdir(f"/proc/{top.name}"):
             continue
-        files += 1
-        if path.name == "__init__.py":
-            bad = path.stat().st_size > 0
-        else:
-            name = path.relative_to(own).as_posix()
-            bad = name not in known or differs(str(path), *known[name])
-        if bad:
-            differing.append(str(path.relative_to(top)))
-    return {"files": files, "differing": differing}
+        own = top / "transformers_modules" / os.path.basename(model_path)
+        for path in (top / "__init__.py", own.parent / "__init__.py", *sorted(own.rglob("*.py"))):
+            if not path.is_file():
+                continue
+            seen["files"] += 1
+            name = os.path.relpath(path, own)
+            if path.name == "__init__.py":
+                bad = path.stat().st_size > 0
+            else:
+                bad = name not in known or differs(str(path), *known[name])
+            if bad:
+                seen["differing"].append(str(path))
+                seen["pid"] = int(top.name)
+    return seen
+
+
+def bytecode(home: str, proof: str) -> list[str]:
+    """Return the options that let Python use the proof's bytecode if none of it is younger, as the launcher does.
+
+    Other bytecode is never used: whether it belongs to the source cannot be seen.
+    """
+    folder = os.path.join(home, "cache", "pycache")
+    try:
+        proven = os.stat(proof).st_mtime_ns
+        for place, _, names in os.walk(folder):
+            if any(os.lstat(os.path.join(place, name)).st_ctime_ns > proven for name in (".", *names)):
+                return list(SOURCES_ONLY)
+    except OSError:
+        return list(SOURCES_ONLY)
+    return ["-I", "-B", "-X", f"pycache_prefix={folder}"] if os.path.isdir(folder) else list(SOURCES_ONLY)
 
 
 class Probes:
@@ -387,7 +420,8 @@ class Probes:
         """Read the record of the weights."""
         self.params, self.evidence = params, evidence
         self.record = read_json(params["record"])
-        self.worker = Worker(f"{params['home']}/venv/bin/python", scratch, params["timeout"])
+        self.scratch = scratch
+        self.workers: list[Worker] = []
         self.seconds: dict[str, float] = {}
 
     def __call__(self, name: str) -> dict[str, Any]:
@@ -415,9 +449,9 @@ class Probes:
             self.params["url"], self.evidence["host"]["facts"]["wsl"], self.evidence.get("page", {}).get("status", 0)
         )
 
-    def small_files(self) -> dict[str, Any]:
-        """Read the model's small files."""
-        return read_small_files(self.record, self.params["model_path"])
+    def sums(self) -> dict[str, Any]:
+        """Read what the launcher compares."""
+        return read_sums(self.params["sums"])
 
     def module_cache(self) -> dict[str, Any]:
         """Read the copy of the model's code."""
@@ -426,13 +460,29 @@ class Probes:
     def imports(self) -> dict[str, Any]:
         """Import the packages."""
         cuda = self.evidence["context"]["device"] == "cuda"
-        return self.worker.ask(
-            {"imports": IMPORTS + (["cpm_kernels.kernels.base"] if cuda else []), "cuda": cuda},
-        )
+        flags = bytecode(self.params["home"], self.params["proof"])
+        python = f"{self.params['home']}/venv/bin/python"
+        for _ in IMPORTS:
+            self.workers.append(Worker(python, flags, self.scratch, self.params["timeout"]))
+            self.workers[-1].start()
+        names = [list(group) for group in IMPORTS]
+        names[0] += ["cpm_kernels.kernels.base"] if cuda else []
+        requests = [{"imports": group, "cuda": cuda and group is names[0]} for group in names]
+        with ThreadPoolExecutor(len(requests)) as pool:
+            first, *others = pool.map(Worker.ask, self.workers, requests)
+        for answer in others:
+            first.setdefault("modules", {}).update(answer.get("modules", {}))
+            first["error"] = first.get("error") or answer.get("error", "")
+        return first
 
     def tokenizer(self) -> dict[str, Any]:
-        """Build the tokenizer."""
-        return self.worker.ask({"tokenizer": self.params["model_path"], "text": "你好 hello"})
+        """Build the tokenizer, in the process that has imported torch."""
+        return self.workers[0].ask({"tokenizer": self.params["model_path"], "text": "你好 hello"})
+
+    def stop(self) -> None:
+        """End what was started."""
+        for worker in self.workers:
+            worker.stop()
 
     def proof_record(self) -> dict[str, Any]:
         """Read why the last proof failed."""
@@ -464,7 +514,12 @@ def notes(evidence: dict[str, Any]) -> list[str]:
     found = [str(text) for text in evidence["host"].get("warnings_found") or []]
     extras = (evidence.get("virtualenv") or {}).get("extras") or {}
     if extras:
-        found.append("your own packages in the virtualenv, which are kept: " + ", ".join(sorted(extras)))
+        lost = evidence["virtualenv"].get("lost")
+        words = "which a virtualenv that is built anew will lack: " if lost else "which are kept: "
+        found.append(f"your own packages in the virtualenv, {words}" + ", ".join(sorted(extras)))
+    strange = (evidence.get("virtualenv") or {}).get("other_files") or []
+    if strange:
+        found.append("files of yours in the virtualenv, which are kept: " + ", ".join(strange[:5]))
     others = (evidence.get("weights") or {}).get("extra_files") or []
     if others:
         found.append("other files beside the weights, which are kept: " + ", ".join(others[:5]))
@@ -478,6 +533,7 @@ def main() -> None:
             "home": {"type": "path", "required": True},
             "model_path": {"type": "path", "required": True},
             "record": {"type": "path", "required": True},
+            "sums": {"type": "path", "required": True},
             "proof": {"type": "path", "required": True},
             "lock": {"type": "path", "required": True},
             "url": {"type": "str", "default": "http://127.0.0.1:7860"},
@@ -498,7 +554,7 @@ def main() -> None:
         try:
             results = checks.examine(evidence, probes, params["language"])
         finally:
-            probes.worker.stop()
+            probes.stop()
     module.exit_json(
         changed=False,
         time=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

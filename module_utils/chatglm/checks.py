@@ -33,7 +33,7 @@ Evidence = Dict[str, Any]  # noqa: UP006
 ``context``: device, home, port and the like (see :data:`FIELDS`); ``settings``: problems; ``host``: what host_facts
 returned; ``cuda_libs``, ``virtualenv``, ``source``, ``weights``, ``web_demo``, ``proof``: what the site's modules
 returned in check mode (``failed`` and ``msg`` when they failed). Then the doctor's own probes, each only when a judge
-asked for it by returning None: ``lock``, ``proxies``, ``page``, ``windows_page``, ``small_files``, ``module_cache``,
+asked for it by returning None: ``lock``, ``proxies``, ``page``, ``windows_page``, ``sums``, ``module_cache``,
 ``imports``, ``tokenizer``, ``proof_record``.
 """
 
@@ -307,6 +307,11 @@ def _venv_interpreter(evidence: Evidence) -> Finding | None:
     return Finding(OK, f"Python {virtualenv.get('python_version', '')}".strip())
 
 
+def _stray_files(evidence: Evidence) -> Finding | None:
+    stray = _known(evidence, "virtualenv").get("aside") or []
+    return Finding(REPAIRABLE, _listed(stray)) if stray else Finding(OK, "none that Python would run")
+
+
 def _venv_interrupted(evidence: Evidence) -> Finding | None:
     virtualenv = _known(evidence, "virtualenv")
     seen = [f"{line[2:]}" for line in _prepared(virtualenv) if "left over from an interrupted run" in line]
@@ -435,23 +440,24 @@ def _weights_unrecorded(evidence: Evidence) -> Finding | None:
     bad = [f"{each['path']}: {each['reason']}" for each in files if each["action"] == "adopted"]
     if not files and _model_bytes(evidence):
         bad = ["the files and digests of this revision are not known: the hub will be asked"]
+    if bad:
+        return Finding(REPAIRABLE, _listed(bad))
     recorded = sum(each["action"] == "kept" for each in files)
-    return Finding(REPAIRABLE, _listed(bad)) if bad else Finding(OK, f"{recorded} files", applies=recorded > 0)
+    if recorded < len(files) or not files:  # others name what is wrong
+        return Finding(OK, f"{recorded} files", applies=recorded > 0)
+    seen = evidence.get("sums")
+    if seen is None:
+        return None
+    if seen["error"]:
+        return Finding(REPAIRABLE, seen["error"])
+    return Finding(OK, f"{recorded} files, the sums of {seen['files']} for the launcher")
 
 
 def _weights_digest(evidence: Evidence) -> Finding | None:
     finding = _weights(("digest", "long"))(evidence)
-    assert finding is not None
-    if finding.verdict != OK:
+    if finding is None or finding.verdict != OK:
         return finding
-    seen = evidence.get("small_files")
-    if seen is None:
-        return None
-    if seen["wrong"]:
-        return Finding(REPAIRABLE, f"size and times as recorded, but another content: {_listed(seen['wrong'])}")
-    deep = (
-        "all read" if evidence["context"]["deep"] else f"{seen['read']} small files read, the others by size and times"
-    )
+    deep = "all read" if evidence["context"]["deep"] else "the small ones read, the big ones by size and times"
     return Finding(OK, deep)
 
 
@@ -460,8 +466,9 @@ def _module_cache(evidence: Evidence) -> Finding | None:
     if seen is None:
         return None
     if seen["differing"]:
-        return Finding(REPAIRABLE, _listed(seen["differing"]))
-    return Finding(OK, f"{seen['files']} files, as verified" if seen["files"] else "no copy yet")
+        todo = f"kill {seen['pid']}, then {evidence['context']['home']}/bin/chatglm-run"
+        return Finding(YOURS, _listed(seen["differing"]), todo)
+    return Finding(OK, f"{seen['files']} files, as verified" if seen["files"] else "none in use")
 
 
 def _tokenizer(evidence: Evidence) -> Finding | None:
@@ -588,6 +595,7 @@ _NO_GPU = (*_GPU, "no_windows_driver", "no_gpu", "gpu_blocked", "gpu_not_usable"
 _VENV = ("venv_blocked", "venv_missing", "venv_interpreter")
 _PACKAGES = (
     *_VENV,
+    "stray_files",
     "venv_interrupted",
     "package_missing",
     "package_version",
@@ -1106,6 +1114,18 @@ CHECKS: tuple[Check, ...] = (
         symptoms=("No module named",),
     ),
     Check(
+        "stray_files",
+        Text("files of no package", "不属于任何软件包的文件"),
+        Text(
+            "Python would run them by itself, or instead of a package's; they are put beside, in venv.kept",
+            "Python 会自动运行它们，或用它们顶替软件包；修复时移到 venv.kept",
+        ),
+        AGAIN,
+        _stray_files,
+        needs=_VENV,
+        symptoms=("sitecustomize", "partially initialized module", "cannot import name"),
+    ),
+    Check(
         "package_missing",
         Text("all packages", "软件包是否齐全"),
         Text("a package that the locks name is not installed", "锁定的某个软件包没有安装"),
@@ -1289,12 +1309,30 @@ CHECKS: tuple[Check, ...] = (
         ),
     ),
     Check(
+        "weights_digest",
+        Text("content of the weights", "权重内容"),
+        Text("a file has another content than the pinned revision", "文件内容与锁定版本不同"),
+        DEEP,
+        _weights_digest,
+        needs=("weights_blocked", "weights_missing"),
+        symptoms=(
+            "probability tensor contains either",
+            "invalid load key",
+            "UnpicklingError",
+            "size mismatch for",
+            "central directory",
+            *_TOKENIZER_FILE,
+        ),
+    ),
+    Check(
         "weights_unrecorded",
         Text("record of the weights", "权重记录"),
         Text("a file is there that was never verified", "有文件从未校验过"),
         AGAIN,
         _weights_unrecorded,
         needs=("weights_blocked",),
+        probe="sums",
+        symptoms=("files of the model that are not as they were verified",),
     ),
     Check(
         "web_demo_edited",
@@ -1363,35 +1401,17 @@ CHECKS: tuple[Check, ...] = (
         needs=("settings", "port"),
         symptoms=("Cannot find empty port", "Address already in use", *_OOM),
     ),
-    # 2: content of files, and sockets
-    Check(
-        "weights_digest",
-        Text("content of the weights", "权重内容"),
-        Text("a file has another content than the pinned revision", "文件内容与锁定版本不同"),
-        DEEP,
-        _weights_digest,
-        cost=2,
-        needs=("weights_blocked", "weights_missing"),
-        probe="small_files",
-        symptoms=(
-            "probability tensor contains either",
-            "inf, nan",
-            "invalid load key",
-            "UnpicklingError",
-            "size mismatch for",
-            "central directory",
-            *_TOKENIZER_FILE,
-        ),
-    ),
+    # 2: sockets, and the copies that a running page uses
     Check(
         "module_cache",
         Text("transformers' copy of the model's code", "transformers 缓存的模型代码"),
         Text(
-            "the copy that transformers runs is not the verified one",
-            "transformers 实际运行的那份副本与校验过的不同",
+            "the page that runs has another copy of the model's code than the verified one",
+            "正在运行的网页所用的模型代码副本与校验过的不同",
         ),
-        Text("rm -r {home}/cache/huggingface/modules", "rm -r {home}/cache/huggingface/modules"),
+        Text("stop the page, start it again: {home}/bin/chatglm-run", "停掉网页再启动：{home}/bin/chatglm-run"),
         _module_cache,
+        repairs="user",
         cost=2,
         needs=_WEIGHTS,
         probe="module_cache",

@@ -31,6 +31,7 @@ def virtualenv(action="none", reason="", leftovers=(), restore_cfg=False, **work
         remove=work.get("remove", []),
         restore_cfg=restore_cfg,
         leftovers=leftovers,
+        aside=work.get("aside", ()),
     )
     lines = made.lines()
     return {
@@ -81,8 +82,8 @@ HEALTHY = {
     "proxies": {"set": {}, "unusable": [], "loopback": False},
     "page": {"listening": False, "status": 0, "error": ""},
     "windows_page": {"asked": True, "why": "", "status": "200", "error": ""},
-    "small_files": {"read": 2, "wrong": []},
-    "module_cache": {"files": 5, "differing": []},
+    "sums": {"error": "", "files": 2},
+    "module_cache": {"files": 5, "differing": [], "pid": 7},
     "imports": {
         "versions": {"python": "3.10.12", "torch": "2.7.1", "setuptools": "80.10.2", "cpm_kernels": "1.0.11"},
         "modules": {"torch": "", "pkg_resources": "", "cpm_kernels.kernels.base": ""},
@@ -178,6 +179,7 @@ FAULTS = [
         "virtualenv": virtualenv("clean", leftovers=("venv.partial",))}),
     ("venv_interrupted", "repairable", "at work on it", {
         "virtualenv": virtualenv("repair", reinstall=[("torch", "1", "an interrupted run was at work on it")])}),
+    ("stray_files", "repairable", "evil.pth", {"virtualenv": virtualenv("repair", aside=("evil.pth",))}),
     ("package_missing", "repairable", "mdtex2html==1.3 is missing", {
         "virtualenv": virtualenv("repair", install=[("mdtex2html", "1.3")])}),
     ("package_version", "repairable", "version 2.0", {
@@ -211,11 +213,11 @@ FAULTS = [
         "weights": {"files": []}, "host": host(facts(installed={"weights": 7}))}),
     ("weights_digest", "repairable", "wrong sha256", {"weights": weights(pytorch_model__bin=file(found="b" * 64))}),
     ("weights_digest", "repairable", "too long", {"weights": weights(pytorch_model__bin=file(150, b"PK"))}),
-    ("weights_digest", "repairable", "modeling_chatglm.py", {
-        "small_files": {"read": 5, "wrong": ["modeling_chatglm.py"]}}),
-    ("module_cache", "repairable", "quantization.py", {"module_cache": {"files": 5, "differing": ["quantization.py"]}}),
+    ("weights_unrecorded", "repairable", "weights.sha256", {"sums": {"error": "state/weights.sha256 is empty"}}),
+    ("module_cache", "yours", "quantization.py", {
+        "module_cache": {"files": 5, "differing": ["quantization.py"], "pid": 7}}),
     ("web_demo_edited", "yours", "line 3", {"web_demo": {
-        "failed": True, "msg": "Found: web_demo.py, line 3: Python cannot parse it. Expected: Python. To do: correct"}}),
+        "failed": True, "msg": "Found: web_demo.py, line 3: Python cannot parse it. Expected: one. To do: correct"}}),
     ("web_demo_unpatched", "repairable", "line 6 (model_path)", {"web_demo": {
         **CHANGED["web_demo"], "diff": [{"before_header": f"{HOME}/source/web_demo.py"}]}}),
     ("launcher", "repairable", "chatglm-run", {"web_demo": {
@@ -263,7 +265,7 @@ HARMLESS = [
     ("proxy_variables", "http_proxy=http://p:8080", {
         "proxies": {"set": {"http_proxy": "http://p:8080"}, "unusable": [], "loopback": False}}),
     ("cuda_libs", "left to you", {"cuda_libs": {"skipped": True}}),
-    ("module_cache", "no copy yet", {"module_cache": {"files": 0, "differing": []}}),
+    ("module_cache", "none in use", {"module_cache": {"files": 0, "differing": []}}),
     ("sources", "weights answer", {"host": host(facts(sources=[{
         "name": "weights", "remedy": "", "urls": [{"url": "https://h", "reachable": True, "error": ""}]}]))}),
     ("weights_digest", "all read", {"context": {**HEALTHY["context"], "deep": True}}),

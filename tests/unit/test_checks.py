@@ -115,7 +115,7 @@ def test_entry_is_complete(check):
 
 def test_a_failed_check_says_what_is_pointless():
     given = evidence()
-    for name in ("lock", "proxies", "page", "windows_page", "small_files", "module_cache", "imports", "tokenizer"):
+    for name in ("lock", "proxies", "page", "windows_page", "sums", "module_cache", "imports", "tokenizer"):
         del given[name]
     given["virtualenv"] = {"action": "create"}
     asked = []
@@ -126,7 +126,7 @@ def test_a_failed_check_says_what_is_pointless():
         return answers[name]
 
     results = checks.examine(given, probing)
-    assert asked == ["lock", "proxies", "small_files", "module_cache", "page", "windows_page"]
+    assert asked == ["lock", "sums", "proxies", "module_cache", "page", "windows_page"]
     for code in ("package_missing", "pkg_resources", "import_failed", "tokenizer", "proof"):
         result = result_of(code, results)
         assert (result["verdict"], result["skipped_by"]) == ("unknown", "venv_missing")
