@@ -217,6 +217,7 @@ folder:
 """
 
 import contextlib
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -319,18 +320,30 @@ class Snapshot:
         """Return ``seen`` with the file's head, and with its digest and the sums of its blocks where asked for."""
         key = (path, digest, sums, *seen.stat.values())
         if key not in self.was_read:
-            with open(path, "rb") as stream:
-                head = stream.read(HEAD)
+            head = self.head(path)
             found, each = "", ()
             if digest or sums:
                 # A file that is too long may begin with the right one.
                 size = seen.stat["size"] if one.size is None else min(one.size, seen.stat["size"])
                 found, each, _ = blocks.scan(path, one.digest.start(size) if digest else None, size)
+                if digest and not found:
+                    found = "a content that the disk cannot read"
                 # Written to meanwhile: what was hashed is not what is there now.
                 if stat_of(path) != seen.stat:
                     found, each = "a content that changes", ()
             self.was_read[key] = replace(seen, head=head, found=found, sums=each)
         return self.was_read[key]
+
+    @staticmethod
+    def head(path: Path) -> bytes:
+        """Return the file's first bytes; none if the disk cannot read them, which reading the whole finds too."""
+        try:
+            with open(path, "rb") as stream:
+                return stream.read(HEAD)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return b""
 
     def read_record(self) -> None:
         """Read the record; what it says of another folder is of no use."""

@@ -8,6 +8,7 @@ mended file's digest is wrong, and the file is fetched whole.
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import threading
@@ -160,17 +161,25 @@ class Digesting:
 
 
 def read_block(handle: int, buffer: bytearray, offset: int, length: int) -> int:
-    """Read ``length`` bytes at ``offset`` into ``buffer``; return how many there are: fewer only at the file's end.
+    """Read ``length`` bytes at ``offset`` into ``buffer``.
+
+    Returns:
+        How many there are: fewer only at the file's end; -1 where the disk cannot read them, which is damage too.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read for another reason.
 
     """
     done = 0
     with memoryview(buffer) as view:
         while done < length:
-            with view[done:length] as room:
-                got = os.preadv(handle, [room], offset + done)
+            try:
+                with view[done:length] as room:
+                    got = os.preadv(handle, [room], offset + done)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                return -1
             if not got:
                 break
             done += got
@@ -192,7 +201,8 @@ def scan(path: str | os.PathLike[str], hasher: Any, limit: int | None = None) ->
         limit: bytes after which reading ends; None for all.
 
     Returns:
-        The hex digest (empty without a hasher), the sums, and the number of bytes read.
+        The hex digest (empty without a hasher, or if the disk could not read a block), the sums (-1 for such a
+        block), and the number of bytes up to the end.
 
     Raises:
         OSError: the file cannot be read.
@@ -200,6 +210,7 @@ def scan(path: str | os.PathLike[str], hasher: Any, limit: int | None = None) ->
     """
     sums: list[int] = []
     size = 0
+    readable = True
     digesting = Digesting(hasher, BLOCK, 4)
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -209,6 +220,12 @@ def scan(path: str | os.PathLike[str], hasher: Any, limit: int | None = None) ->
             used = read_block(handle, buffer, size, length)
             if not used:
                 break
+            if used < 0:
+                readable = False
+                sums.append(-1)
+                size += length
+                digesting.free.put(buffer)
+                continue
             # The thread works on it from now on; both only read.
             if hasher is not None:
                 digesting.full.put((buffer, used))
@@ -219,4 +236,4 @@ def scan(path: str | os.PathLike[str], hasher: Any, limit: int | None = None) ->
     finally:
         os.close(handle)
         digesting.drain()
-    return (hasher.hexdigest() if hasher is not None else ""), tuple(sums), size
+    return (hasher.hexdigest() if hasher is not None and readable else ""), tuple(sums), size

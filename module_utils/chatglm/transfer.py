@@ -25,10 +25,11 @@ import re
 import socket
 import ssl
 import stat
+import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,7 @@ class Part:
             while self.length < end:
                 buffer = digesting.free.get()
                 used = read_block(self._handle, buffer, self.length, min(BLOCK, end - self.length))
-                if not used:
+                if used <= 0:
                     break
                 if kept is not None and crc(buffer, used) != kept.sums[self.length // BLOCK]:
                     break
@@ -223,7 +224,7 @@ class Part:
             if not used:
                 return kept.size  # the file ends before here
             at += 1
-            if crc(buffer, used) != kept.sums[at - 1]:
+            if used < 0 or crc(buffer, used) != kept.sums[at - 1]:
                 end = at
         return min(end * BLOCK, kept.size)
 
@@ -486,7 +487,8 @@ def _request(url: str, headers: Mapping[str, str], authorization: str, options: 
         sent.update(secret)
         try:
             connection.request("GET", target, headers=sent)
-            response = connection.getresponse()
+            with _in_time(connection, 2 * options.timeout):
+                response = connection.getresponse()
         except BaseException as error:
             connection.close()
             if isinstance(error, (OSError, http.client.HTTPException, ValueError)):
@@ -506,6 +508,31 @@ def _request(url: str, headers: Mapping[str, str], authorization: str, options: 
         seen.add(onward)
         url = onward
     raise TransferError("redirect", f"more than {REDIRECTS} redirects, last to {shown(url)}")
+
+
+@contextlib.contextmanager
+def _in_time(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
+    """End the connection when the block takes longer: a head that trickles in never runs into the socket's timeout."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        if connection.sock is not None:
+            with contextlib.suppress(OSError):
+                # Not SSLSocket's own, which takes the TLS object away from the thread that reads.
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception as error:
+        if late.is_set():
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
 
 
 def _network(error: BaseException, url: str, options: Options) -> TransferError:

@@ -1,6 +1,8 @@
 """Mending: a damaged file, a server that misbehaves, and as few bytes as possible."""
 
 import dataclasses
+import errno
+import hashlib
 import os
 import random
 import subprocess
@@ -9,7 +11,7 @@ import zlib
 import fault_server
 import pytest
 from ansible.module_utils.chatglm import transfer
-from ansible.module_utils.chatglm.blocks import BLOCK, GAP, Blocks, missing
+from ansible.module_utils.chatglm.blocks import BLOCK, GAP, Blocks, missing, scan
 from ansible.module_utils.chatglm.content import Digest, TransferError, Wanted
 from ansible.module_utils.chatglm.transfer import LEFT, TARGET
 
@@ -138,6 +140,34 @@ def test_a_sparse_hole_is_filled(site):
         stream.seek(6 * BLOCK + 100)
         stream.write(DATA[6 * BLOCK + 100 :])
     assert site.mend().received == 4 * BLOCK
+    site.good()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_block_that_the_disk_cannot_read_is_damage(site, monkeypatch, kept):
+    """Does not prove that rewriting a bad sector of a true disk cures it."""
+    real = os.preadv
+
+    def read(handle, buffers, offset):
+        if not written and offset // BLOCK in (0, 7):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(handle, buffers, offset)
+
+    def write(handle, data, offset):
+        written.append(offset)
+        return pwrite(handle, data, offset)
+
+    pwrite, written = os.pwrite, []
+    site.damage()
+    monkeypatch.setattr(os, "preadv", read)
+    monkeypatch.setattr(os, "pwrite", write)
+    found, there, size = scan(site.target, hashlib.sha256())
+    assert (found, size, there[0], there[7], there[8]) == ("", SIZE, -1, -1, WANTED.blocks.sums[8])
+    assert missing(WANTED.blocks, there).blocks == 2
+    if kept:
+        assert site.mend().received == BLOCK
+    else:
+        site.mend(dataclasses.replace(WANTED, blocks=None), mend="")
     site.good()
 
 

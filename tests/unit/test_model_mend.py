@@ -1,5 +1,6 @@
 """The module model_snapshot mends: what it announces, from which source, and when the whole is fetched after all."""
 
+import errno
 import json
 import os
 import random
@@ -310,6 +311,29 @@ def test_the_hub_is_asked_for_the_damaged_file_only(site, run):
     assert not run()["failed"]
     asked = {item.path for item in site.hub.requests if "/resolve/" in item.path}
     assert all(path.endswith(BIG) for path in asked)
+    healed(site, run)
+
+
+def test_a_file_that_the_disk_cannot_read_is_mended(site, run, monkeypatch):
+    """Does not prove that rewriting a bad sector of a true disk cures it."""
+    real, wrote, written = os.preadv, os.pwrite, []
+
+    def read(handle, buffers, offset):
+        if not written and offset // BLOCK == 4:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(handle, buffers, offset)
+
+    def write(handle, data, offset):
+        written.append(offset)
+        return wrote(handle, data, offset)
+
+    os.utime(site.big)
+    monkeypatch.setattr(os, "preadv", read)
+    monkeypatch.setattr(os, "pwrite", write)
+    _, real_run = agree(run, sources=site.web())
+    text = "right size but wrong sha256: a content that the disk cannot read, expected"
+    assert of(real_run)["reason"].startswith(text)
+    assert (actions(real_run)[BIG], real_run["bytes_fetched"]) == ("mended", BLOCK)
     healed(site, run)
 
 

@@ -309,6 +309,37 @@ def test_silence_and_trickle_are_noticed(server, tmp_path, fault):
     assert time.monotonic() - begin < 6
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_head_that_trickles_in_ends(tmp_path, tls):
+    """Each byte comes long before the socket's timeout; the head as a whole does not."""
+    options = transfer.Options(timeout=0.5, attempts=2, sleep=lambda _: None)
+    scheme, listening = "http", socket.create_server(("127.0.0.1", 0))
+    if tls:
+        pem, context = fault_server.certificate(tmp_path)
+        options, scheme = dataclasses.replace(options, ca_bundle=str(pem)), "https"
+        listening = context.wrap_socket(listening, server_side=True)
+    with listening:
+
+        def answer():
+            for _ in range(2):
+                connection = listening.accept()[0]
+                try:
+                    for byte in b"HTTP/1.1 200 OK\r\n" + b"X" * 100:
+                        connection.sendall(bytes([byte]))
+                        time.sleep(0.1)
+                except OSError:
+                    connection.close()
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        begin = time.monotonic()
+        with pytest.raises(TransferError, match=r"no answer from 127\.0\.0\.1 for") as caught:
+            transfer.fetch(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/f", tmp_path / "f", WANTED, options)
+        assert caught.value.kind == "timeout"
+        assert 1.5 < time.monotonic() - begin < 8
+        thread.join(10)
+
+
 def test_closed_port(tmp_path, options):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
