@@ -68,16 +68,18 @@ class Copy:
         layers = json.loads(inspect(base, "json .GraphDriver.Data"))
         for folder in ("upper", "work", "root"):
             (place / folder).mkdir()
-        self.root = place / "root"
+        root = place / "root"
         below = f"{layers['UpperDir']}:{layers['LowerDir']}"
         lay = f"lowerdir={below},upperdir={place / 'upper'},workdir={place / 'work'}"
-        run("mount", "-t", "overlay", "overlay", "-o", lay, self.root)
+        run("mount", "-t", "overlay", "overlay", "-o", lay, root)
         mounts = [m for m in json.loads(inspect(base, "json .Mounts")) if m["Type"] == "bind"]
         volumes = [f"--volume={m['Source']}:{m['Destination']}:ro" for m in mounts]
         words = ["--detach", "--systemd=always", "--name", self.name, "--hostname", base, *volumes, *options]
-        run("podman", "run", *words, "--rootfs", self.root, "/sbin/init")
+        run("podman", "run", *words, "--rootfs", root, "/sbin/init")
         self.address = inspect(self.name, ".NetworkSettings.IPAddress")
-        self.inside = ["nsenter", "-t", inspect(self.name, ".State.Pid"), "-n"]
+        pid = inspect(self.name, ".State.Pid")
+        self.root = Path(f"/proc/{pid}/root")  # as its processes see it, with what is mounted there
+        self.inside = ["nsenter", "-t", pid, "-n"]
         run(*self.inside, "nft", "-f", "-", input=COUNTERS)
         wait_for_ssh(self.address)
 

@@ -208,14 +208,16 @@ def matches(name, patterns):
     return any(fnmatch.fnmatchcase(name, pattern.replace("**/", "*")) for pattern in patterns)
 
 
-def files(home):
-    """Return {path relative to home: status} of everything below; the status changes with any write (ctime, inode)."""
+def files(*homes):
+    """Return {path relative to its home: status} of everything below; any write changes it (ctime, inode)."""
     found = {}
-    folders = [str(home)]
+    folders = [(str(home), str(home)) for home in homes]
     while folders:
+        folder, home = folders.pop()
         try:
-            entries = list(os.scandir(folders.pop()))
-        except FileNotFoundError:
+            entries = list(os.scandir(folder))
+        except (FileNotFoundError, NotADirectoryError):
+            found[os.path.relpath(folder, home)] = "a file" if os.path.exists(folder) else "absent"
             continue
         for entry in entries:
             name = os.path.relpath(entry.path, home)
@@ -223,7 +225,7 @@ def files(home):
                 continue
             status = entry.stat(follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
-                folders.append(entry.path)
+                folders.append((entry.path, home))
                 found[name] = f"folder {status.st_mode:o} {status.st_uid}"
             elif stat.S_ISLNK(status.st_mode):
                 found[name] = f"-> {os.readlink(entry.path)}"
@@ -281,30 +283,31 @@ def treat(fault, base, key):
 
 
 def _treat(fault, copy, host, seen):
-    home = copy.root / HOME.lstrip("/")
+    home = Path(f"{copy.root}{HOME}")
+    places = [home, Path(f"{copy.root}{fault.vars.get('chatglm_home', HOME)}")]
     seen.planted = time.time()
     planted = copy.shell(PLANT + fault.plant, "root" if fault.root else "deploy")
     if planted.returncode:
         seen.trouble = f"planting failed: {planted.stdout}{planted.stderr}"
         return
-    before = files(home)
+    before = files(*places)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "doctor.json"
         seen.doctor = host.play("playbooks/doctor.yml", doctor_report=str(report), **fault.vars)
         if report.exists():
             seen.report = json.loads(report.read_text())["hosts"][host.name]
     seen.preview = host.play("site.yml", "--check", "--diff", **fault.vars)
-    looked = files(home)
+    looked = files(*places)
     seen.by_looking = touched(before, looked)
     so_far = copy.received()
     seen.repair = host.play("site.yml", "--diff", **fault.vars)
     seen.received = {name: count - so_far[name] for name, count in copy.received().items()}
-    after = files(home)
+    after = files(*places)
     seen.by_repair = touched(looked, after)
     if fault.outcome != "refused" and seen.repair.status == 0:
         seen.proof = json.loads((home / "state" / "proof.json").read_text())
         seen.again = host.play("site.yml", "--diff", **fault.vars)
-        seen.by_again = touched(after, files(home))
+        seen.by_again = touched(after, files(*places))
 
 
 def judge(fault, seen, proven):
