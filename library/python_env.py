@@ -19,8 +19,7 @@ description:
     beside the environment before anything is run.
   - The host needs a Python, but neither pip nor the venv module; the system's own packages are never touched.
   - When nothing is to do, neither C(uv) nor a network is used, and no file of the environment is read in full but the
-    RECORD of each distribution. An edit that keeps a file's size and modification time is only seen with
-    O(verify=full).
+    RECORD of each distribution. Files whose size and times are as recorded count as good.
 options:
   path:
     description: Folder of the virtualenv, absolute.

@@ -1,7 +1,7 @@
 """What a virtualenv holds, what its lock files want it to hold, and the work between the two.
 
 An environment is trusted when its stamp, written last, says so: the digest of the locks, the interpreter, and for each
-distribution the SHA-256 of its RECORD and a digest of the size and modification time of every file named there. Only
+distribution the SHA-256 of its RECORD and a digest of the size and the times of every file named there. Only
 a distribution that differs from its stamp is read in full, against the hashes in its RECORD.
 
 Looking runs nothing of the environment: its interpreter is told by where its link leads, and a file that Python would
@@ -330,7 +330,10 @@ def record_entries(text: str) -> list[tuple[str, str]]:
 
 
 def stat_digest(site: str, paths: Iterable[str]) -> str:
-    """Return a digest of size and modification time of files; ``paths`` are relative to ``site``."""
+    """Return a digest of size and times of files; ``paths`` are relative to ``site``.
+
+    The time of modification can be set, the time of the status' change cannot.
+    """
     lines = []
     for path in paths:
         try:
@@ -339,7 +342,7 @@ def stat_digest(site: str, paths: Iterable[str]) -> str:
             lines.append(f"{path}\0absent")
         else:
             kind = "" if stat.S_ISREG(status.st_mode) else "\0irregular"
-            lines.append(f"{path}\0{status.st_size}\0{status.st_mtime_ns}{kind}")
+            lines.append(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}{kind}")
     return sha256_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
 
 
@@ -759,6 +762,18 @@ def make_stamp(path: str, wanted: Wanted, interpreter: Interpreter, pins: dict[s
         "pyvenv": Path(path, "pyvenv.cfg").read_text(encoding="utf-8", errors="replace"),
         "distributions": entries,
     }
+
+
+def renewed(path: str, stamp: dict[str, Any]) -> dict[str, Any]:
+    """Return the stamp with the files' present times; for who has just proven them and held all others off."""
+    site = site_packages(path, ".".join(stamp["version"].split(".")[:2]))
+    installed = distributions(site)
+    entries = {}
+    for name, entry in stamp["distributions"].items():
+        record = read_record(site, installed[name][0][1])
+        paths = (item for item, _ in record.entries) if record else ()
+        entries[name] = {**entry, "stat": stat_digest(site, paths)}
+    return {**stamp, "distributions": entries}
 
 
 def identity(stamp: dict[str, Any], version: str, extras: dict[str, str]) -> str:

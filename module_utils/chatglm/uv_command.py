@@ -34,6 +34,7 @@ from .python_env import (
     make_stamp,
     planned,
     probe,
+    renewed,
     site_packages,
     strangers,
     unremovable,
@@ -617,6 +618,9 @@ class Workshop:
         for leftover in (wanted.partial, wanted.old, wanted.old_cache):
             _remove(leftover)
         self._drop_cache()
+        # The files may have lost their second names in a cache, which counts as a change of their status.
+        stamp = renewed(wanted.path, stamp)
+        write_json(f"{wanted.path}/{STAMP}", stamp)
         with contextlib.suppress(OSError):
             os.chmod(f"{wanted.path}/.lock", 0o644)  # uv lets everybody write it
         return Outcome(stamp, self.stderr)
