@@ -265,7 +265,7 @@ def sized(one: Entry, recorded: Mapping[str, Any] | None) -> Entry:
 
 def unchanged(one: Entry, seen: Seen, recorded: Mapping[str, Any] | None) -> bool:
     """Tell whether the record shows that the file is the very one that was verified with this digest."""
-    if recorded is None or one.digest is None:
+    if recorded is None or one.digest is None or one.size not in (None, seen.stat["size"]):
         return False
     same = recorded.get(one.digest.algorithm) == one.digest.hexadecimal
     return same and all(recorded["stat"][key] == seen.stat[key] for key in STAT_KEYS)

@@ -552,3 +552,56 @@ def test_the_names_of_unfinished_downloads_are_those_of_the_engine():
     assert set(model_snapshot.PARTS) == {
         part + end for part in (transfer.PART, transfer.COPY) for end in ("", ".json", ".json" + transfer.NEW)
     }
+
+
+def forge(site, name):
+    """Let the record say that a file is as it was when it was verified."""
+    record = json.loads(site.record.read_text())
+    state = (site.dest / name).stat()
+    stat = {"size": state.st_size, "mtime_ns": state.st_mtime_ns, "ctime_ns": state.st_ctime_ns, "inode": state.st_ino}
+    record["files"][name].update(size=state.st_size, stat=stat)
+    site.record.write_text(json.dumps(record))
+
+
+def test_a_record_that_vouches_for_another_size_is_not_believed(installed, run):
+    target = installed.dest / "config.json"
+    target.write_bytes(b"{}")
+    forge(installed, "config.json")
+    _, real = agree(run, sources=[installed.folder("again")])
+    assert actions(real)["config.json"] == "fetched"
+    assert installed.present() == FILES
+
+
+def test_with_sums_small_files_are_read_whatever_the_record_says_and_their_sums_written(installed, run, monkeypatch):
+    sums = installed.home / "state" / "weights.sha256"
+    assert not run(sums=str(sums), sources=[closed()])["changed"]
+    check = ["sha256sum", "--check", "--strict", "--quiet", sums.name]
+    assert subprocess.run(check, cwd=sums.parent).returncode == 0
+    assert {line.split("/")[-1] for line in sums.read_text().splitlines()} == {Path(name).name for name in FILES}
+    # The same size, and a record that says that nothing has happened.
+    target = installed.dest / "config.json"
+    data = target.read_bytes()
+    target.write_bytes(data[::-1])
+    forge(installed, "config.json")
+    assert not run(check=True, sources=[closed()])["changed"]  # the quick look: by size, times and inode
+    sums.write_text(sums.read_text().replace("a", "b"))
+    _, real = agree(run, sums=str(sums), sources=[installed.folder("again")])
+    assert [name for name, action in actions(real).items() if action != "kept"] == ["config.json"]
+    assert installed.present() == FILES
+    assert subprocess.run(check, cwd=sums.parent).returncode == 0
+
+
+def test_with_sums_a_pickle_is_looked_at_whatever_the_record_says(site, run, monkeypatch):
+    """A file too large to be read at every run, changed together with its record: its imports are read all the same."""
+    name = "pytorch_model.bin"
+    evil = checkpoint(pickle.dumps(Evil()))
+    good = next(data for n in range(999) if len(data := checkpoint(pickle.dumps("x" * n))) == len(evil))
+    site.params["files"] = [{"path": name, "sha256": sha256(good)}]
+    sums = str(site.record.with_suffix(".sha256"))
+    monkeypatch.setattr(model_snapshot, "SMALL", 0)
+    assert not run(sums=sums, sources=[site.folder("good", **{name: good})])["failed"]
+    (site.dest / name).write_bytes(evil)
+    forge(site, name)
+    told = run(sums=sums, sources=[closed()])
+    assert told["failed"]
+    assert "would import posix.system" in told["msg"]
