@@ -473,6 +473,10 @@ class Snapshot:
         self.record.manifest = files
         present = {one.path for one in files}
         self.record.files = {path: item for path, item in self.record.files.items() if path in present}
+        for item in self.verdicts:
+            if item.plan is not None and item.entry.path in self.record.files:
+                # Known to be bad now: if it cannot be had, a later quick run does not trust it by size and times.
+                self.record.files[item.entry.path]["stat"] = dict.fromkeys(snapshot.STAT_KEYS, 0)
         self.save()
         self.dest.mkdir(parents=True, exist_ok=True)
         self.check_room(transfer)

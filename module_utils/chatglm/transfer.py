@@ -102,6 +102,15 @@ def movable(path: Path) -> bool:
     return stat.S_ISREG(state.st_mode) and state.st_nlink == 1 and os.access(path, os.R_OK | os.W_OK)
 
 
+def _put(handle: int, buffer: bytearray, used: int, offset: int) -> None:
+    """Write the first ``used`` bytes of ``buffer`` at ``offset``."""
+    with memoryview(buffer) as view:
+        done = 0
+        while done < used:
+            with view[done:used] as rest:
+                done += os.pwrite(handle, rest, offset + done)
+
+
 class Part:
     """The partial file of one target, and the digest of what is good of it so far.
 
@@ -247,10 +256,12 @@ class Part:
                 raise full
             self.path.unlink(missing_ok=True)
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-            done = 0
+            buffer = bytearray(BLOCK)
             try:
-                while done < size and (count := os.sendfile(handle, self._handle, done, size - done)):
-                    done += count
+                os.ftruncate(handle, size)
+                for at in range(0, size, BLOCK):
+                    # What cannot be read stays a hole, which is fetched like any damage.
+                    _put(handle, buffer, max(0, read_block(self._handle, buffer, at, BLOCK)), at)
             except BaseException:
                 os.close(handle)
                 raise
@@ -314,11 +325,7 @@ class Part:
             digesting.drain()
 
     def _write(self, buffer: bytearray, used: int) -> None:
-        with memoryview(buffer) as view:
-            done = 0
-            while done < used:
-                with view[done:used] as rest:
-                    done += os.pwrite(self._handle, rest, self.length + done)
+        _put(self._handle, buffer, used, self.length)
         self.length += used
 
     def head(self) -> bytes:

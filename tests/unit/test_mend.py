@@ -143,7 +143,7 @@ def test_a_sparse_hole_is_filled(site):
     site.good()
 
 
-@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("kept", [True, False, "linked"])
 def test_a_block_that_the_disk_cannot_read_is_damage(site, monkeypatch, kept):
     """Does not prove that rewriting a bad sector of a true disk cures it."""
     real = os.preadv
@@ -159,6 +159,8 @@ def test_a_block_that_the_disk_cannot_read_is_damage(site, monkeypatch, kept):
 
     pwrite, written = os.pwrite, []
     site.damage()
+    if kept == "linked":
+        (site.folder.parent / "other.bin").hardlink_to(site.target)
     monkeypatch.setattr(os, "preadv", read)
     monkeypatch.setattr(os, "pwrite", write)
     found, there, size = scan(site.target, hashlib.sha256())

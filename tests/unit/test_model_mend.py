@@ -237,6 +237,22 @@ def test_sums_that_were_tampered_with_lead_to_the_whole(site, run):
     assert record(site)["blocks"]["crc32"] == sums
 
 
+def test_what_a_deep_check_found_is_not_trusted_by_the_next_quick_one(site, run):
+    """Damage that leaves size and times alone, and no source to mend it from."""
+    flip(site.big, 5)
+    value = json.loads(site.record.read_text())
+    value["files"][BIG]["stat"] = model_snapshot.stat_of(site.big)
+    site.record.write_text(json.dumps(value))
+    assert not run(sources=[closed()])["changed"]
+    assert run(sources=[closed()], verify="deep", check=True)["changed"], "a check changes no record"
+    assert not run(sources=[closed()])["changed"]
+    assert run(sources=[closed()], verify="deep", python="/nonexistent")["failed"]
+    checked, real = agree(run, sources=site.web())
+    assert actions(real)[BIG] == actions(checked)[BIG] == "mended"
+    assert real["bytes_fetched"] == BLOCK
+    healed(site, run)
+
+
 def test_no_source_at_all_leaves_the_damaged_file(site, run):
     flip(site.big, 5)
     before = site.big.read_bytes()
