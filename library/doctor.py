@@ -505,6 +505,7 @@ def context(params: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
         "model": params["model_path"],
         "next_port": port + 1,
         "site": params["site"],
+        "full": params["site"] + ("" if params["deep"] else " -e virtualenv_verify=full"),
         "deep": params["deep"],
     }
 

@@ -90,8 +90,7 @@ class Check:
 
 
 AGAIN = Text("{site}", "{site}")
-DEEP = Text("{site} -e weights_verify=deep", "{site} -e weights_verify=deep")
-FULL = Text("{site} -e virtualenv_verify=full", "{site} -e virtualenv_verify=full")
+FULL = Text("{full}", "{full}")
 
 
 # --- helpers of the judges --------------------------------------------------------------------------------------------
@@ -1312,7 +1311,7 @@ CHECKS: tuple[Check, ...] = (
         "weights_digest",
         Text("content of the weights", "权重内容"),
         Text("a file has another content than the pinned revision", "文件内容与锁定版本不同"),
-        DEEP,
+        AGAIN,
         _weights_digest,
         needs=("weights_blocked", "weights_missing"),
         symptoms=(
@@ -1574,8 +1573,8 @@ OUTSIDE = (UNREACHABLE, HOST_PYTHON)
 
 BY_CODE = {check.code: check for check in (*OUTSIDE, *CHECKS)}
 
-FIELDS = ("device", "home", "model", "next_port", "site", "deep")
-"""Names of ``context``: ``device`` and ``deep`` for judges, the others for texts."""
+FIELDS = ("device", "home", "model", "next_port", "site", "full", "deep")
+"""Names of ``context``: ``device`` and ``deep`` for judges, the others for texts; ``full`` is ``site``, reading all."""
 
 
 # --- judging a host ---------------------------------------------------------------------------------------------------

@@ -97,6 +97,7 @@ HEALTHY = {
         "model": MODEL,
         "next_port": 7861,
         "site": "./bootstrap ansible-playbook site.yml -i inventory/wsl",
+        "full": "./bootstrap ansible-playbook site.yml -i inventory/wsl -e virtualenv_verify=full",
         "deep": False,
     },
 }

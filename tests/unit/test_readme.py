@@ -1,5 +1,6 @@
 """README.md and README.zh-CN.md say what the code says, and the same."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -12,6 +13,13 @@ OPTIONS = yaml.safe_load((ROOT / "roles/chatglm/meta/argument_specs.yml").read_t
     "options"
 ]
 PROSE_DEFAULTS = {"chatglm_hub_token", "chatglm_model_sources", "chatglm_ca_bundle"}  # said in words, not as a value
+
+
+def load(path):
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 def read(name):
@@ -43,3 +51,11 @@ def test_what_a_readme_names_exists(name):
         assert (ROOT / target).exists(), target
     for playbook in re.findall(r"ansible-playbook (\S+) -i (\S+)", read(name)):
         assert all((ROOT / path).exists() for path in playbook), playbook
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_troubleshooting_table_is_the_doctor_s_registry(language):
+    tables = load(ROOT / "lab" / "troubleshooting.py")
+    text = read(tables.READMES[language])
+    assert text == tables.replaced(text, language), "the checks have changed; run: ./bootstrap lab/troubleshooting.py"
+    assert text.count("\n| `") > 60
