@@ -217,7 +217,13 @@ def test_launcher_sets_the_environment(tmp_path):
     (home / "state" / "proof.json").write_text("{}")
     link = tmp_path / "link"
     link.symlink_to(script)
-    env = {"PATH": os.environ["PATH"], "no_proxy": "example.org", "PYTHONPATH": "/elsewhere", "HF_HUB_OFFLINE": "0"}
+    env = {
+        "PATH": os.environ["PATH"],
+        "all_proxy": "socks5://h",
+        "HTTP_PROXY": "http://h",
+        "PYTHONPATH": "/elsewhere",
+        "HF_HUB_OFFLINE": "0",
+    }
     env |= {"HF_MODULES_CACHE": "/elsewhere", "PYTHONWARNINGS": "error::evil.Warning"}
     for start in (script, link):
         done = subprocess.run([start], env=env, capture_output=True, text=True, cwd="/")
@@ -230,8 +236,7 @@ def test_launcher_sets_the_environment(tmp_path):
         assert got["HF_HOME"] == f"{home}/cache/huggingface"
         assert got["GRADIO_TEMP_DIR"] == f"{home}/cache/gradio"
         assert got["PATH"].startswith(f"{home}/venv/bin:/usr/lib/wsl/lib:")
-        assert got["no_proxy"] == "127.0.0.1,localhost,::1,example.org"
-        assert got["NO_PROXY"] == "127.0.0.1,localhost,::1"
+        assert not {name for name in got if name.lower().endswith("_proxy")}
         for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "PYTHONNOUSERSITE"):
             assert got[name] == "1"
         assert got["GRADIO_ANALYTICS_ENABLED"] == "False"
