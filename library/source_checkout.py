@@ -127,6 +127,7 @@ from ansible.module_utils.chatglm.source_plan import (
     classify,
     explain,
     missing_commit,
+    no_repository,
     overlooked,
     overwritten,
     parse_raw_diff,
@@ -402,6 +403,8 @@ class Checkout:
         refs = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]
         self.run("fetch", "--quiet", *whole, self.url, *refs, at=where, network=True)
         if not self.has_commit(where):
+            if not self.run("ls-remote", self.url, at=where, network=True).strip():
+                raise no_repository(self.url, "it has no branches")
             raise missing_commit(self.url, self.version)
 
     def has_commit(self, where: Path) -> bool:

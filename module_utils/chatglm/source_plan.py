@@ -31,7 +31,8 @@ REFUSES_ID = re.compile(
 )
 UNREACHABLE = re.compile(
     r"could not resolve|(failed to|couldn't) connect|connection (refused|reset|timed)|timed out|network is unreachable|"
-    r"no route to host|too slow|recv error|SSL_(read|ERROR_SYSCALL)|remote end hung up|early EOF|error: 50[234]",
+    r"no route to host|too slow|recv error|SSL_(read|ERROR_SYSCALL)|remote end hung up|early EOF|"
+    r"transfer closed|empty reply|maximum .*redirects|returned error: (429|5\d\d)|RPC failed",
     re.IGNORECASE,
 )
 
@@ -282,6 +283,16 @@ def explain(text: str, url: str, version: str, what: str) -> Failure:
         )
     if "authentication failed" in low or "could not read username" in low or "permission denied (publickey" in low:
         return Failure(place, "a repository that can be read without a password", "check chatglm_source_url")
+    if re.search(r"(error:|code|response|HTTP) 40[37]", text):
+        return Failure(
+            place,
+            "a repository, and a proxy, that let this host read",
+            "check the proxy variables of the host, or set chatglm_source_url to a mirror",
+        )
+    if re.search(
+        r"bad line length character|protocol error|invalid info/refs|info/refs not valid|not valid: is this", text
+    ):
+        return no_repository(url, last)
     if UNREACHABLE.search(text):
         return Failure(
             place,
@@ -293,6 +304,15 @@ def explain(text: str, url: str, version: str, what: str) -> Failure:
     if REFUSES_ID.search(text):
         return missing_commit(url, version)
     return Failure(place, f"commit {version}", "run the play again; if it fails the same way, try that command by hand")
+
+
+def no_repository(url: str, told: str) -> Failure:
+    """Return the error for an answer that no git server gives."""
+    return Failure(
+        f"{url} answers, but not as a git repository ({told})",
+        "a git repository, and no page of a proxy or of a network that wants a login",
+        "open that address in a browser of the host's network, and log in there; or set chatglm_source_url to a mirror",
+    )
 
 
 def missing_commit(url: str, version: str) -> Failure:

@@ -2,9 +2,12 @@
 
 import base64
 import http.server
+import io
 import os
 import shutil
+import socket
 import ssl
+import struct
 import subprocess
 import threading
 from pathlib import Path
@@ -466,6 +469,8 @@ class _Backend(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def answer(self):
+        if self.server.fault and self.fail(*self.server.fault):
+            return
         if self.server.dumb:
             path = Path(self.server.root + self.path.partition("?")[0])
             self.reply(200 if path.is_file() else 404, [], path.read_bytes() if path.is_file() else b"")
@@ -495,6 +500,29 @@ class _Backend(http.server.BaseHTTPRequestHandler):
         status = next((value for name, value in fields if name == "Status"), "200")
         self.reply(int(status[:3]), [field for field in fields if field[0] != "Status"], rest)
 
+    def fail(self, kind, method="", value=0):
+        """Do what a bad network does, to requests of one method or to all; return whether it was done."""
+        self.close_connection = True
+        if method not in ("", self.command):
+            return False
+        if kind == "html":
+            self.reply(200, [("Content-Type", "text/html")], b"<!DOCTYPE html><html>Log in to this network.</html>")
+        elif kind == "status":
+            self.reply(value, [], b"no")
+        elif kind == "loop":
+            self.reply(302, [("Location", self.path)], b"")
+        elif kind == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            self.rfile, self.wfile = io.BytesIO(), io.BytesIO()
+        elif kind == "cut":
+            self.reply(
+                200, [("Content-Type", "application/x-git-upload-pack-result"), ("Content-Length", "9999")], b"0"
+            )
+        elif kind == "silent":
+            self.server.release.wait(20)
+        return True
+
     def reply(self, status, fields, body):
         self.send_response(status)
         for name, value in fields:
@@ -518,8 +546,10 @@ def served(tmp_path, origin, monkeypatch):
     git(tmp_path / "demo.git", "update-server-info")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Backend)
     server.root, server.token, server.modern, server.dumb = str(tmp_path), False, True, False
+    server.fault, server.release = None, threading.Event()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
+    server.release.set()
     server.shutdown()
     server.server_close()
 
@@ -539,6 +569,36 @@ def test_server_that_gives_no_commit_by_id(params, served, commits, kind):
     assert run(params)["plan"] == "clone"
     assert run({**params, "version": commits[1]})["plan"] == "fetch"
     assert "has no commit" in failing({**params, "version": "1" * 40}).found
+
+
+WITHOUT_ANSWER = [("status", 429), ("status", 500), ("status", 503), ("loop",), ("reset",), ("cut",), ("silent",)]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (("html",), "no page of a proxy"),
+        (("status", 403), "let this host read"),
+        *((fault, "host of the repository to answer") for fault in WITHOUT_ANSWER),
+    ],
+)
+def test_a_bad_network_is_told_and_the_next_run_goes_on(params, served, fault, expected, method):
+    fault, later = (fault[0], method, *fault[1:]), git(served.root + "/demo.git", "rev-parse", "main")
+    params.update(url=f"http://127.0.0.1:{served.server_address[1]}/demo.git", timeout=4)
+    served.fault = fault
+    told = [failing(params)]
+    assert not Path(params["dest"]).exists()
+    served.fault = None
+    assert run(params)["plan"] == "clone"
+    served.fault = fault
+    told.append(failing({**params, "version": later}))
+    assert run(params)["plan"] == "none", "the clone is as it was"
+    served.fault = None
+    assert run({**params, "version": later})["plan"] == "fetch"
+    for failure in told:
+        assert expected in failure.expected, failure
+        assert "chatglm_source_url" in failure.remedy
 
 
 def test_server_that_asks_for_a_password_is_an_error_and_no_prompt(params, served):
