@@ -254,7 +254,7 @@ class Worker:
 
 
 def seen_proxies(environment: dict[str, str]) -> dict[str, Any]:
-    """Return the proxy variables (passwords masked), those that no client takes, and whether loopback is left out."""
+    """Return the proxy variables (passwords masked), those that the hub cannot be asked through, what loopback does."""
     found = {}
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         for variable in (name, name.upper()):
@@ -267,11 +267,11 @@ def seen_proxies(environment: dict[str, str]) -> dict[str, Any]:
     }
     return {
         "set": {name: SECRET.sub("//***@", value) for name, value in found.items()},
-        # Python's clients here know no SOCKS, and httpx wants a scheme.
+        # The hub's client knows no SOCKS; uv and git do, urllib does not look at these.
         "unusable": [
             f"{name}={SECRET.sub('//***@', value)}"
             for name, value in sorted(found.items())
-            if not re.match(r"https?://[^/\s]", value)
+            if value.lower().startswith("socks")
         ],
         "loopback": "*" in bypass or {"127.0.0.1", "localhost"} <= bypass,
     }

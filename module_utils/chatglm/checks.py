@@ -526,12 +526,11 @@ def _proxies(evidence: Evidence) -> Finding | None:
     if not seen["set"]:
         return Finding(OK, "none set")
     told = _listed(f"{name}={value}" for name, value in sorted(seen["set"].items()))
-    if seen["unusable"] and (evidence.get("proof") or {}).get("due"):
-        return Finding(
-            YOURS, f"for HTTP and HTTPS alone, with a scheme, is there a client: {_listed(seen['unusable'])}"
-        )
-    bypass = "and leave loopback out" if seen["loopback"] else "the launcher leaves loopback out"
-    return Finding(OK, f"{told}; {bypass}")
+    files = _known(evidence, "weights").get("files") or []
+    if seen["unusable"] and (not files or any(each.get("kind") for each in files)):
+        return Finding(YOURS, f"for what is to be fetched: {_listed(seen['unusable'])}")
+    bypass = "" if seen["loopback"] else ", which loopback goes through too"
+    return Finding(OK, f"{told}{bypass}; the launcher unsets them")
 
 
 def _page_port(evidence: Evidence) -> Finding | None:
@@ -1377,18 +1376,25 @@ CHECKS: tuple[Check, ...] = (
         "proxy_variables",
         Text("proxy variables", "代理变量"),
         Text(
-            "a proxy that loopback goes through too, or that is no address: gradio cannot ask its own page",
-            "代理连回环地址也接管，或者不是合法地址：gradio 访问不了自己的网页",
+            "Python's clients stop at a SOCKS proxy; and through any proxy gradio misses its own page",
+            "Python 的客户端用不了 SOCKS 代理；而且 gradio 经代理访问不到自己的网页",
         ),
         Text(
-            "export no_proxy=127.0.0.1,localhost, or start the page with {home}/bin/chatglm-run, which sets it",
-            "export no_proxy=127.0.0.1,localhost，或用 {home}/bin/chatglm-run 启动（它会设置）",
+            "export https_proxy=http://HOST:PORT; unset all_proxy; start the page by {home}/bin/chatglm-run",
+            "export https_proxy=http://主机:端口；unset all_proxy；用 {home}/bin/chatglm-run 启动网页",
         ),
         _proxies,
         repairs="user",
         needs=("settings",),
         probe="proxies",
-        symptoms=(*_LOCALHOST, "ProxyError", "Cannot connect to proxy", "Unknown scheme for proxy"),
+        symptoms=(
+            *_LOCALHOST,
+            "ProxyError",
+            "Using SOCKS proxy",
+            "Missing dependencies for SOCKS",
+            "Cannot connect to proxy",
+            "Unknown scheme for proxy",
+        ),
     ),
     Check(
         "page_port",

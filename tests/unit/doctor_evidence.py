@@ -226,7 +226,7 @@ FAULTS = [
     ("launcher", "repairable", "chatglm-run", {"web_demo": {**CHANGED["web_demo"], "diff": []}}),  # not executable
     ("proxy_variables", "yours", "socks", {
         "proxies": {"set": {"all_proxy": "socks://h"}, "unusable": ["all_proxy=socks://h"], "loopback": False},
-        "proof": {"due": True, "due_reason": "never proven"}}),
+        "weights": weights(pytorch_model__bin=file(50, b"version https://git-lfs.github.com/spec/v1"))}),
     ("page_port", "yours", "process 77", {
         "host": host(facts(port={"free": False, "owner": PAGE_OWNER})),
         "proof": {"due": True, "due_reason": "weights changed"}}),
@@ -265,6 +265,8 @@ HARMLESS = [
     ("page_status", "200", {"page": {"listening": True, "status": 200, "error": ""}}),
     ("proxy_variables", "http_proxy=http://p:8080", {
         "proxies": {"set": {"http_proxy": "http://p:8080"}, "unusable": [], "loopback": False}}),
+    ("proxy_variables", "the launcher unsets", {
+        "proxies": {"set": {"all_proxy": "socks://h"}, "unusable": ["all_proxy=socks://h"], "loopback": True}}),
     ("cuda_libs", "left to you", {"cuda_libs": {"skipped": True}}),
     ("module_cache", "none in use", {"module_cache": {"files": 0, "differing": []}}),
     ("sources", "weights answer", {"host": host(facts(sources=[{

@@ -44,7 +44,7 @@ callback = load_callback()
         ({"http_proxy": "http://p:8080", "no_proxy": "localhost, 127.0.0.1"}, ["http_proxy"], 0, True),
         ({"HTTPS_PROXY": "http://p:8080", "NO_PROXY": "*"}, ["HTTPS_PROXY"], 0, True),
         ({"all_proxy": "socks5://127.0.0.1:7890", "no_proxy": "localhost"}, ["all_proxy"], 1, False),
-        ({"http_proxy": "127.0.0.1:7890", "https_proxy": ""}, ["http_proxy"], 1, False),
+        ({"http_proxy": "127.0.0.1:7890", "https_proxy": ""}, ["http_proxy"], 0, False),
     ],
 )
 def test_proxies(environment, names, unusable, loopback):
@@ -53,7 +53,7 @@ def test_proxies(environment, names, unusable, loopback):
 
 
 def test_a_proxy_s_password_is_not_told():
-    assert "hunter2" not in str(doctor.seen_proxies({"http_proxy": "ftp://me:hunter2@p:8080"}))
+    assert "hunter2" not in str(doctor.seen_proxies({"http_proxy": "socks5://me:hunter2@p:8080"}))
 
 
 @contextmanager
