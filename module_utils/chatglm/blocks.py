@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import queue
+import struct
 import threading
 import zlib
 from collections.abc import Iterable, Sequence
@@ -33,7 +34,7 @@ class Blocks:
 
     def as_json(self) -> dict[str, Any]:
         """Return the mapping that :meth:`parse` reads."""
-        return {"size": self.size, "block": BLOCK, "crc32": "".join(f"{crc:08x}" for crc in self.sums)}
+        return {"size": self.size, "block": BLOCK, "crc32": struct.pack(f">{len(self.sums)}I", *self.sums).hex()}
 
     @classmethod
     def parse(cls, value: Any) -> Blocks | None:
@@ -42,11 +43,11 @@ class Blocks:
             if value["block"] != BLOCK:
                 return None
             packed = bytes.fromhex(value["crc32"])
-            sums = tuple(int.from_bytes(packed[at : at + 4], "big") for at in range(0, len(packed), 4))
-            right = isinstance(value["size"], int) and len(packed) == 4 * count(value["size"]) > 0
+            if not isinstance(value["size"], int) or not len(packed) == 4 * count(value["size"]) > 0:
+                return None
         except (KeyError, TypeError, ValueError):
             return None
-        return cls(value["size"], sums) if right else None
+        return cls(value["size"], struct.unpack(f">{len(packed) // 4}I", packed))
 
 
 def count(size: int) -> int:
