@@ -60,6 +60,7 @@ class Fault:
     options: tuple = ()
     doctor: dict = dataclasses.field(default_factory=dict)
     host: str = ""
+    more: bool = False
     outcome: str = "healed"
     by: str = "preflight"
     replaced: tuple = ()
@@ -75,6 +76,11 @@ def faults():
     assert all(fault.outcome in ("healed", "fine", "refused") for fault in found)
     assert all(fault.words or fault.outcome != "refused" for fault in found), "a refusal without words"
     return found
+
+
+def chosen():
+    """Return the faults of this run: those that stand for their class, or all where CHATGLM_REPAIR is "all"."""
+    return [fault for fault in faults() if not fault.more or os.environ.get("CHATGLM_REPAIR") == "all"]
 
 
 @dataclasses.dataclass

@@ -19,7 +19,7 @@ def log(fault, seen, wrong):
     return stream.name
 
 
-@pytest.mark.parametrize("fault", repair.faults(), ids=lambda fault: fault.id)
+@pytest.mark.parametrize("fault", repair.chosen(), ids=lambda fault: fault.id)
 def test_fault(fault, treated):
     seen, wrong = treated(fault)
     if wrong:
