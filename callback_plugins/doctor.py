@@ -252,6 +252,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                     {**check, "remedy": check["remedy"].replace(found["site"], site)} for check in found["checks"]
                 ],
                 "notes": found["notes"],
+                "seconds": found["seconds"],
                 "site": site,
             }
 
@@ -274,6 +275,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             "status": "yours",
             "checks": [registry().outside(code, " ".join(str(text).split())[:300], self.language)],
             "notes": [],
+            "seconds": {},
             "site": "",
         }
 

@@ -59,7 +59,7 @@ options:
     type: bool
     default: false
   language:
-    description: Language of titles, causes and remedies. Evidence is as the tools say it.
+    description: Language of all texts but what other modules and tools say.
     type: str
     choices: [en, zh]
     default: en
@@ -112,7 +112,7 @@ checks:
     verdict:
       description: V(ok), V(repairable) (by site.yml), V(yours) (only the user can), V(unknown).
       type: str
-    evidence: {description: The value found; empty when it was not looked at., type: str}
+    evidence: {description: "The value found, as the tools say it; empty when it was not looked at.", type: str}
     cause: {description: Why; empty unless V(repairable) or V(yours)., type: str}
     remedy: {description: One line to do; empty unless V(repairable) or V(yours)., type: str}
     skipped_by:

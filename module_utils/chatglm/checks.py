@@ -44,17 +44,22 @@ class Finding:
 
     Attributes:
         verdict: ok, repairable (by site.yml), yours (only the user can) or unknown.
-        evidence: the value found, in English, as the tools say it.
+        evidence: the value found: as the tools say it, or in words of our own in both languages.
         todo: the exact line for this host where the entry's remedy is only the general one.
         applies: False where the check has nothing to look for on this host (a GPU's on ``chatglm_device=cpu``).
 
     """
 
     verdict: str
-    evidence: str
+    evidence: str | Text
     todo: str = ""
     applies: bool = True
 
+
+NO_WSL = Text("no WSL", "不是 WSL")
+NO_EDITS = Text("no edits of yours", "没有你的修改")
+FREE = Text("free", "空闲")
+LOCKED = Text("as locked", "与锁定的一致")
 
 Judge = Callable[[Evidence], Optional[Finding]]  # noqa: UP045
 
@@ -134,7 +139,7 @@ def _known(evidence: Evidence, name: str) -> dict[str, Any]:
     return {} if result.get("failed") else result
 
 
-def refused(code: str, fine: Callable[[dict[str, Any]], str], gpu: bool = False) -> Judge:
+def refused(code: str, fine: Callable[[dict[str, Any]], str | Text], gpu: bool = False) -> Judge:
     """Return the judge of one of preflight's refusals.
 
     Args:
@@ -167,26 +172,26 @@ def _gpu(facts: dict[str, Any]) -> str:
     return _listed(gpu["name"] for gpu in facts["gpus"] if gpu["usable"])
 
 
-def _wsl(facts: dict[str, Any]) -> str:
-    return f"WSL {facts['wsl']}" if facts["wsl"] else "no WSL"
+def _wsl(facts: dict[str, Any]) -> str | Text:
+    return f"WSL {facts['wsl']}" if facts["wsl"] else NO_WSL
 
 
-def _not_wsl(name: str, value: Callable[[dict[str, Any]], str]) -> Judge:
+def _not_wsl(name: str, value: Callable[[dict[str, Any]], str | Text]) -> Judge:
     """Return the judge of a refusal that only a host in WSL can have."""
     inner = refused(name, value, gpu=True)
 
     def judge(evidence: Evidence) -> Finding | None:
         found = inner(evidence)
         if found and found.verdict == OK and not evidence["host"]["facts"]["wsl"]:
-            return Finding(OK, "no WSL", applies=False)
+            return Finding(OK, NO_WSL, applies=False)
         return found
 
     return judge
 
 
-def _port(facts: dict[str, Any]) -> str:
-    owner = facts["port"]["owner"] or {}
-    return "free" if facts["port"]["free"] else f"our own page, process {owner.get('pid', 'unknown')}"
+def _port(facts: dict[str, Any]) -> Text:
+    pid = (facts["port"]["owner"] or {}).get("pid", "?")
+    return FREE if facts["port"]["free"] else Text(f"our own page, process {pid}", f"我们自己的网页，进程 {pid}")
 
 
 def _settings(evidence: Evidence) -> Finding | None:
@@ -195,7 +200,7 @@ def _settings(evidence: Evidence) -> Finding | None:
     if not problems and host.get("failed"):  # it fails on a setting only, such as a file that cannot be read
         problems = [str(host.get("msg", "the host could not be looked at"))]
     if not problems:
-        return Finding(OK, "as they should be")
+        return Finding(OK, Text("as they should be", "没有问题"))
     found, todo = zip(*(split_failure(text) for text in problems))  # noqa: B905
     return Finding(YOURS, "; ".join(found), "; ".join(text.rstrip(".") for text in todo if text))
 
@@ -206,7 +211,7 @@ def _lock(evidence: Evidence) -> Finding | None:
         return None
     if lock["holder"]:
         return Finding(YOURS, lock["holder"])
-    return Finding(OK, "no run is at work")
+    return Finding(OK, Text("no run is at work", "没有别的运行"))
 
 
 # --- cuda_libs --------------------------------------------------------------------------------------------------------
@@ -293,7 +298,8 @@ def _prepared(virtualenv: Mapping[str, Any]) -> list[str]:
 def _venv_missing(evidence: Evidence) -> Finding | None:
     virtualenv = _known(evidence, "virtualenv")
     if virtualenv.get("action") == "create":
-        return Finding(REPAIRABLE, f"no virtualenv in {evidence['context']['home']}/venv")
+        path = f"{evidence['context']['home']}/venv"
+        return Finding(REPAIRABLE, Text(f"no virtualenv in {path}", f"{path} 里没有虚拟环境"))
     return Finding(OK, str(virtualenv.get("python", "there")))
 
 
@@ -308,7 +314,11 @@ def _venv_interpreter(evidence: Evidence) -> Finding | None:
 
 def _stray_files(evidence: Evidence) -> Finding | None:
     stray = _known(evidence, "virtualenv").get("aside") or []
-    return Finding(REPAIRABLE, _listed(stray)) if stray else Finding(OK, "none that Python would run")
+    return (
+        Finding(REPAIRABLE, _listed(stray))
+        if stray
+        else Finding(OK, Text("none that Python would run", "没有 Python 会运行的"))
+    )
 
 
 def _venv_interrupted(evidence: Evidence) -> Finding | None:
@@ -317,10 +327,10 @@ def _venv_interrupted(evidence: Evidence) -> Finding | None:
     seen += package_faults(virtualenv).get("venv_interrupted", [])
     if virtualenv.get("action") == "verify":
         seen.append(virtualenv["reason"])
-    return Finding(REPAIRABLE, _listed(seen)) if seen else Finding(OK, "finished")
+    return Finding(REPAIRABLE, _listed(seen)) if seen else Finding(OK, Text("finished", "已装完"))
 
 
-def _package(code: str, fine: str) -> Judge:
+def _package(code: str, fine: Text) -> Judge:
     """Return the judge of the faults that go by one code."""
 
     def judge(evidence: Evidence) -> Finding | None:
@@ -390,7 +400,7 @@ def _cuda_available(evidence: Evidence) -> Finding | None:
 # --- source -----------------------------------------------------------------------------------------------------------
 
 
-def _source_plan(plans: tuple[str, ...], told: Callable[[dict[str, Any]], str]) -> Judge:
+def _source_plan(plans: tuple[str, ...], told: Callable[[dict[str, Any]], str | Text]) -> Judge:
     def judge(evidence: Evidence) -> Finding | None:
         source = _known(evidence, "source")
         if source.get("plan") in plans:
@@ -402,7 +412,8 @@ def _source_plan(plans: tuple[str, ...], told: Callable[[dict[str, Any]], str]) 
 
 def _source_edited(evidence: Evidence) -> Finding | None:
     own = [each["path"] for each in _known(evidence, "source").get("modified") or [] if each["kind"] != "patched"]
-    return Finding(OK, f"your own edits, which are kept: {_listed(own)}" if own else "no edits of yours")
+    kept = Text(f"your own edits, which are kept: {_listed(own)}", f"你自己的修改，会保留：{_listed(own)}")
+    return Finding(OK, kept if own else NO_EDITS)
 
 
 # --- weights ----------------------------------------------------------------------------------------------------------
@@ -413,7 +424,11 @@ def _weights(kinds: tuple[str, ...]) -> Judge:
         files = _known(evidence, "weights").get("files") or []
         bad = [f"{each['path']}: {each['reason']}" for each in files if each.get("kind") in kinds]
         there = sum(each.get("kind") != "missing" for each in files)
-        return Finding(REPAIRABLE, _listed(bad)) if bad else Finding(OK, f"none of {there} files", applies=there > 0)
+        return (
+            Finding(REPAIRABLE, _listed(bad))
+            if bad
+            else Finding(OK, Text(f"none of {there} files", f"{there} 个文件都不是"), applies=there > 0)
+        )
 
     return judge
 
@@ -428,10 +443,12 @@ def _weights_missing(evidence: Evidence) -> Finding | None:
     files = weights.get("files") or []
     bad = [each["path"] for each in files if each.get("kind") == "missing"]
     if not files and not _model_bytes(evidence):
-        return Finding(REPAIRABLE, f"no files in {evidence['context']['model']}")
+        path = evidence["context"]["model"]
+        return Finding(REPAIRABLE, Text(f"no files in {path}", f"{path} 里没有文件"))
     if bad:
-        return Finding(REPAIRABLE, f"{len(bad)} of {len(files)} missing: {_listed(bad)}")
-    return Finding(OK, f"{len(files)} files")
+        told = f"{len(bad)} of {len(files)} missing: {_listed(bad)}"
+        return Finding(REPAIRABLE, Text(told, f"{len(files)} 个中缺 {len(bad)} 个：{_listed(bad)}"))
+    return Finding(OK, Text(f"{len(files)} files", f"{len(files)} 个文件"))
 
 
 def _weights_unrecorded(evidence: Evidence) -> Finding | None:
@@ -449,15 +466,17 @@ def _weights_unrecorded(evidence: Evidence) -> Finding | None:
         return None
     if seen["error"]:
         return Finding(REPAIRABLE, seen["error"])
-    return Finding(OK, f"{recorded} files, the sums of {seen['files']} for the launcher")
+    sums = seen["files"]
+    told = Text(f"{recorded} files, the sums of {sums} for the launcher", f"{recorded} 个文件，启动脚本核对 {sums} 个")
+    return Finding(OK, told)
 
 
 def _weights_digest(evidence: Evidence) -> Finding | None:
     finding = _weights(("digest", "long"))(evidence)
     if finding is None or finding.verdict != OK:
         return finding
-    deep = "all read" if evidence["context"]["deep"] else "the small ones read, the big ones by size and times"
-    return Finding(OK, deep)
+    quick = Text("the small ones read, the big ones by size and times", "小文件已读，大文件按大小和时间")
+    return Finding(OK, Text("all read", "全部已读") if evidence["context"]["deep"] else quick)
 
 
 def _module_cache(evidence: Evidence) -> Finding | None:
@@ -467,7 +486,9 @@ def _module_cache(evidence: Evidence) -> Finding | None:
     if seen["differing"]:
         todo = f"kill {seen['pid']}, then {evidence['context']['home']}/bin/chatglm-run"
         return Finding(YOURS, _listed(seen["differing"]), todo)
-    return Finding(OK, f"{seen['files']} files, as verified" if seen["files"] else "none in use")
+    count = seen["files"]
+    same = Text(f"{count} files, as verified", f"{count} 个文件，与校验过的一致")
+    return Finding(OK, same if count else Text("none in use", "没有在用的"))
 
 
 def _tokenizer(evidence: Evidence) -> Finding | None:
@@ -491,7 +512,7 @@ def _web_demo_edited(evidence: Evidence) -> Finding | None:
         return Finding(YOURS, found, todo)
     modified = _known(evidence, "source").get("modified") or []
     mixed = any(each["path"] == "web_demo.py" and each["kind"] == "both" for each in modified)
-    return Finding(OK, "your own edits, which are kept" if mixed else "no edits of yours")
+    return Finding(OK, Text("your own edits, which are kept", "你自己的修改，会保留") if mixed else NO_EDITS)
 
 
 def _changes(evidence: Evidence) -> tuple[bool, bool]:
@@ -510,13 +531,14 @@ def _web_demo_unpatched(evidence: Evidence) -> Finding | None:
         [f"line {edit['line']} ({edit['kind']})" for edit in _known(evidence, "web_demo").get("edits") or []]
     )
     if _changes(evidence)[0]:
-        return Finding(REPAIRABLE, f"not as patched: {edits}")
-    return Finding(OK, f"patched: {edits}")
+        return Finding(REPAIRABLE, Text(f"not as patched: {edits}", f"与打过补丁的不同：{edits}"))
+    return Finding(OK, Text(f"patched: {edits}", f"已打补丁：{edits}"))
 
 
 def _launcher(evidence: Evidence) -> Finding | None:
     path = f"{evidence['context']['home']}/bin/chatglm-run"
-    return Finding(REPAIRABLE, f"{path} is missing or changed") if _changes(evidence)[1] else Finding(OK, path)
+    changed = Text(f"{path} is missing or changed", f"{path} 缺失或被改动")
+    return Finding(REPAIRABLE, changed) if _changes(evidence)[1] else Finding(OK, path)
 
 
 def _proxies(evidence: Evidence) -> Finding | None:
@@ -524,7 +546,7 @@ def _proxies(evidence: Evidence) -> Finding | None:
     if seen is None:
         return None
     if not seen["set"]:
-        return Finding(OK, "none set")
+        return Finding(OK, Text("none set", "没有设置"))
     told = _listed(f"{name}={value}" for name, value in sorted(seen["set"].items()))
     files = _known(evidence, "weights").get("files") or []
     if seen["unusable"] and (not files or any(each.get("kind") for each in files)):
@@ -536,7 +558,7 @@ def _proxies(evidence: Evidence) -> Finding | None:
 def _page_port(evidence: Evidence) -> Finding | None:
     port = _known(evidence, "host").get("facts", {}).get("port") or {"free": True}
     if port["free"]:
-        return Finding(OK, "free")
+        return Finding(OK, FREE)
     owner = port.get("owner") or {}
     if not owner.get("ours"):
         return Finding(OK, "held by another program: see port", applies=False)
@@ -551,7 +573,7 @@ def _page_status(evidence: Evidence) -> Finding | None:
     if seen is None:
         return None
     if not seen["listening"]:
-        return Finding(OK, "no page runs")
+        return Finding(OK, Text("no page runs", "网页没有运行"))
     if seen["status"] == 200:
         return Finding(OK, "GET / answers 200")
     if seen["status"] >= 500:
@@ -567,7 +589,7 @@ def _windows_page(evidence: Evidence) -> Finding | None:
     if not seen["asked"]:
         return Finding(OK, seen["why"], applies=False)
     if seen["status"] == "200":
-        return Finding(OK, "Windows reads the page")
+        return Finding(OK, Text("Windows reads the page", "Windows 能打开"))
     return Finding(YOURS, f"curl.exe on Windows: {seen['error'] or seen['status']}")
 
 
@@ -576,7 +598,8 @@ def _proof(evidence: Evidence) -> Finding | None:
     if proof.get("failed") or "due" not in proof:
         return Finding(UNKNOWN, _plain(str(proof.get("msg", "not looked at"))))
     if not proof["due"]:
-        return Finding(OK, f"answered on {proof.get('time', 'an unknown date')}")
+        when = proof.get("time", "an unknown date")
+        return Finding(OK, Text(f"answered on {when}", f"{when} 答过"))
     record = evidence.get("proof_record")
     if record is None:
         return None
@@ -1012,7 +1035,7 @@ CHECKS: tuple[Check, ...] = (
             lambda facts: (
                 _listed(group["name"] for group in facts["sources"]) + " answer"
                 if facts["sources"]
-                else "not asked: nothing is to be fetched"
+                else Text("not asked: nothing is to be fetched", "没有询问：不需要下载")
             ),
         ),
         repairs="user",
@@ -1128,7 +1151,7 @@ CHECKS: tuple[Check, ...] = (
         Text("all packages", "软件包是否齐全"),
         Text("a package that the locks name is not installed", "锁定的某个软件包没有安装"),
         AGAIN,
-        _package("package_missing", "all there"),
+        _package("package_missing", Text("all there", "齐全")),
         needs=_VENV,
         symptoms=("No module named", "ModuleNotFoundError"),
     ),
@@ -1137,7 +1160,7 @@ CHECKS: tuple[Check, ...] = (
         Text("versions of packages", "软件包版本"),
         Text("a package was installed in another version, by hand or by another program", "某个软件包被装成了别的版本"),
         AGAIN,
-        _package("package_version", "as locked"),
+        _package("package_version", LOCKED),
         needs=_VENV,
         symptoms=("cannot import name", "but you have", "which is incompatible"),
     ),
@@ -1146,7 +1169,7 @@ CHECKS: tuple[Check, ...] = (
         Text("files of packages", "软件包文件"),
         Text("files of a package were changed, cut or deleted", "某个软件包的文件被改动、截断或删除"),
         AGAIN,
-        _package("package_damaged", "as recorded"),
+        _package("package_damaged", Text("as recorded", "与记录一致")),
         needs=_VENV,
         symptoms=("SyntaxError", "cannot import name", "undefined symbol", "invalid ELF header", "file too short"),
     ),
@@ -1155,7 +1178,7 @@ CHECKS: tuple[Check, ...] = (
         Text("version of transformers", "transformers 版本"),
         Text("the model's own code works with the pinned transformers only", "模型自带代码只适用于锁定的 transformers"),
         AGAIN,
-        _package("transformers_version", "as locked"),
+        _package("transformers_version", LOCKED),
         needs=_VENV,
         symptoms=(
             "has no attribute 'tokenizer'",
@@ -1174,7 +1197,7 @@ CHECKS: tuple[Check, ...] = (
             "gradio、starlette、pydantic 或 huggingface_hub 版本不配",
         ),
         AGAIN,
-        _package("gradio_version", "as locked"),
+        _package("gradio_version", LOCKED),
         needs=_VENV,
         symptoms=(
             "has no attribute 'style'",
@@ -1193,7 +1216,7 @@ CHECKS: tuple[Check, ...] = (
             "torch 不是此主机需要的版本，例如显卡主机上的 CPU 版",
         ),
         AGAIN,
-        _package("torch_build", "as locked"),
+        _package("torch_build", LOCKED),
         needs=_VENV,
         symptoms=("Torch not compiled with CUDA enabled", *_NO_CUDA),
     ),
@@ -1218,7 +1241,7 @@ CHECKS: tuple[Check, ...] = (
         Text("source repository", "源码仓库"),
         Text("the repository is not cloned yet", "仓库还没有克隆"),
         AGAIN,
-        _source_plan(("clone",), lambda source: "no clone"),
+        _source_plan(("clone",), lambda source: Text("no clone", "没有克隆")),
         needs=("source_blocked",),
         symptoms=("can't open file", "web_demo.py: No such file", "web_demo.py does not exist"),
     ),
@@ -1622,7 +1645,8 @@ def examine(
             finding = check.judge(evidence)
         if finding is None:
             finding = Finding(UNKNOWN, f"the probe {check.probe} saw nothing")
-        result.update(verdict=finding.verdict, evidence=finding.evidence, applies=finding.applies)
+        told = finding.evidence if isinstance(finding.evidence, str) else fill(finding.evidence, language, {})
+        result.update(verdict=finding.verdict, evidence=told, applies=finding.applies)
         result["cause"] = result["remedy"] = ""
         if finding.verdict != OK:
             blocked[check.code] = check.code
