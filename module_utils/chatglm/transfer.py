@@ -144,12 +144,14 @@ class Part:
 
         Args:
             keep: whether anything is kept.
-            damaged: begin with the damaged target; it is only read until :meth:`own`.
+            damaged: begin with the damaged target; it is only read until :meth:`own`. If it is gone, another source has
+                made it the part already.
 
         Raises:
             OSError: the folder cannot be written, or the damaged target not be read.
 
         """
+        damaged = damaged and self.target.exists()
         if damaged:
             self._borrowed = True
             self._handle = os.open(self.target, os.O_RDONLY | os.O_CLOEXEC)

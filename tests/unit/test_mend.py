@@ -322,12 +322,26 @@ def test_wrong_bytes_in_a_right_answer_are_noticed_at_their_block(site):
     site.good()
 
 
-def test_what_is_mended_stays_mended(site):
-    """A source that dies in the middle: the next one, or the next run, goes on with what is missing still."""
-    site.damage(0, 6 * BLOCK)
-    site.server.faults["/f.bin"] = ["", "status:404"]
-    assert site.refused().status == 404
+@pytest.mark.parametrize(
+    "faults",
+    [
+        *(
+            ["", fault]
+            for fault in ("status:401", "status:403", "status:404", "status:416", "norange", "html", "pointer")
+        ),
+        *(["", fault] for fault in ("shiftrange:9", "length:9", "gzip", "redirect:/f.bin", "status:429:999")),
+        *(["", fault, fault, fault] for fault in ("status:503", "cut:9", "reset:9")),
+        ["", f"flip:{6 * BLOCK}"],
+    ],
+    ids=lambda faults: faults[1].partition(":/")[0],
+)
+def test_what_is_mended_stays_mended(site, faults):
+    """A source that fails in the middle: the next one, or the next run, goes on with what is missing still."""
+    site.damage(0, 6 * BLOCK + 5000)
+    site.server.faults["/f.bin"] = faults
+    site.refused()
     assert not site.target.exists(), "never half-made"
+    assert site.part.stat().st_size == SIZE
     assert site.mend(mend=LEFT).received == BLOCK
     site.good()
     assert site.ranges[-1] == (6 * BLOCK, 7 * BLOCK)

@@ -189,6 +189,31 @@ def test_the_first_source_that_gives_parts_mends(site, run):
     healed(site, run)
 
 
+@pytest.mark.parametrize("when", [0, 1], ids=["first range", "second range"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *({"status": status} for status in (401, 403, 404, 429, 500, 503)),
+        {"body": "html"},
+        {"body": "pointer"},
+        {"cut": 1000},
+        {"length": 7},
+        {"loop": True},
+        {"delay": 2},
+        {"headers": {"Content-Range": "bytes 0-1/2"}},
+    ],
+    ids=lambda fault: "-".join(map(str, *fault.items())),
+)
+def test_a_source_that_fails_during_a_mend_is_followed_by_the_next(site, run, fault, when):
+    """The next source gives no more than what is missing still."""
+    flip(site.big, 5000, 8 * BLOCK + 5000)
+    site.hub.faults = [Fault("/cdn/", after=when, **fault)]
+    real = run(sources=[*site.web(), site.folder("second")], timeout=1)
+    assert (of(real)["action"], of(real)["source"]) == ("mended", f"folder {site.home}/second")
+    assert of(real)["bytes"] == (2 - when) * BLOCK
+    healed(site, run)
+
+
 @pytest.mark.parametrize(
     "fault", [{"ignore_range": True}, {"status": 416, "times": 1}, {"status": 416, "after": 1, "times": 1}]
 )
