@@ -216,6 +216,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import host, libcuda_worker, nvidia
+from ansible.module_utils.chatglm.addresses import secrets, without_password
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json
 from ansible.module_utils.chatglm.plan import EARLIEST_CLOCK, Settings, make_plan
@@ -407,6 +408,7 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def ask_source(url: str, ca_bundle: str) -> dict[str, Any]:
     """Return url, reachable, status and error of one address; any HTTP status counts as reachable."""
+    url, _ = without_password(url)  # who answers 401 is there
     try:
         context = ssl.create_default_context(cafile=ca_bundle or None)
         opener = urllib.request.build_opener(NoRedirect, urllib.request.HTTPSHandler(context=context))
@@ -581,6 +583,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    module.no_log_values.update(secrets(url for group in params["check_sources"] for url in group["urls"]))
     try:
         if not os.path.isabs(params["home"]):
             raise Failure(f"home is {params['home']!r}", "an absolute path", "set chatglm_home to one")

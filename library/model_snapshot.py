@@ -225,6 +225,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import blocks, lock, pickle_imports, snapshot
+from ansible.module_utils.chatglm.addresses import secrets
 from ansible.module_utils.chatglm.content import HEAD, TransferError, gigabytes
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json, sha256_bytes, write_atomic, write_json
@@ -721,6 +722,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    addresses = [place[name] or "" for place in module.params["sources"] for name in ("endpoint", "url")]
+    module.no_log_values.update(secrets(addresses))
     run: Snapshot | None = None
     try:
         run = Snapshot(module)

@@ -221,9 +221,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import lock, pip_config
+from ansible.module_utils.chatglm.addresses import secrets
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.python_env import Observed, Plan, Wanted, identity, make_plan, observe
-from ansible.module_utils.chatglm.uv_command import Workshop, choose_sources, secrets
+from ansible.module_utils.chatglm.uv_command import Workshop, choose_sources
 
 DOING = {
     "none": "renewing the record of",

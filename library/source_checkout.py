@@ -19,7 +19,7 @@ description:
     C(.git) is kept beside the clone, and the files stay.
 options:
   url:
-    description: Address of the repository.
+    description: Address of the repository. A user and password in it stay out of messages, arguments and the clone.
     type: str
     required: true
   version:
@@ -114,6 +114,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import lock
+from ansible.module_utils.chatglm.addresses import secrets, without_password
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json, write_atomic
 from ansible.module_utils.chatglm.processes import die_with_parent
@@ -203,10 +204,12 @@ class Checkout:
     restored: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     trust: str = ""
+    authorization: str = ""
     programs: dict[Path, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Read the records of our patches."""
+        """Read the records of our patches; a password goes out of the address, which others can see."""
+        self.url, self.authorization = without_password(self.url)
         self.read_records()
 
     def read_records(self) -> None:
@@ -240,6 +243,10 @@ class Checkout:
             if self.ca_bundle:
                 self.trust = self.trust or _trust(self.ca_bundle)
                 env["GIT_SSL_CAINFO"] = self.trust
+            if self.authorization:  # in the environment: arguments are open to all users (git 2.31 and newer read it)
+                env["GIT_CONFIG_COUNT"] = "1"
+                env["GIT_CONFIG_KEY_0"] = f"http.{self.url}.extraHeader"
+                env["GIT_CONFIG_VALUE_0"] = self.authorization
         config = [f"safe.directory={where}", "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.fileMode=false"]
         config += ["advice.detachedHead=false", "credential.interactive=false", "gc.auto=0", "maintenance.auto=false"]
         config += ["submodule.recurse=false", "fetch.recurseSubmodules=false", "protocol.ext.allow=never"]
@@ -619,7 +626,9 @@ def run(params: dict[str, Any], check_mode: bool, git: str | None) -> dict[str, 
     version = params["version"]
     if not re.fullmatch(r"[0-9a-f]{40}", version):
         raise Failure(
-            f"chatglm_source_version {version!r}", "a full commit id of 40 hex digits", f"git ls-remote {params['url']}"
+            f"chatglm_source_version {version!r}",
+            "a full commit id of 40 hex digits",
+            f"git ls-remote {without_password(params['url'])[0]}",
         )
     if not os.path.isabs(params["dest"]):
         raise Failure(f"the path {params['dest']!r}", "an absolute path", "give the whole path, from /")
@@ -659,7 +668,7 @@ def run(params: dict[str, Any], check_mode: bool, git: str | None) -> dict[str, 
     except GitError as error:
         if "dubious ownership" in error.text:
             raise _dubious(error, dest) from None
-        raise explain(error.text, params["url"], version, error.what) from None
+        raise explain(error.text, checkout.url, version, error.what) from None
     except OSError as error:
         raise explain(f"{error.strerror}: {error.filename}", params["url"], version, "writing the clone") from None
     finally:
@@ -687,6 +696,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    module.no_log_values.update(secrets([module.params["url"]]))
     try:
         result = run(module.params, module.check_mode, module.get_bin_path("git"))
     except Failure as failure:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from .addresses import masked
 from .failure import Failure
 from .files import write_atomic, write_json
 from .locks import Pin
@@ -106,22 +107,6 @@ def choose_sources(
         proxy=pip.proxy,
         trusted_hosts=pip.trusted_hosts,
     )
-
-
-def secrets(urls: Iterable[str]) -> set[str]:
-    """Return passwords and tokens in the user part of URLs."""
-    found = set()
-    for url in urls:
-        user = re.match(r"[a-z+]+://([^/@\s]+)@", url)
-        if user:
-            name, _, password = user[1].partition(":")
-            found.add(password or name)
-    return found
-
-
-def masked(text: str) -> str:
-    """Return a text with the user part of every URL masked."""
-    return re.sub(r"://[^/@\s]+@", "://***@", text)
 
 
 def holds_wheel(folders: Iterable[str], pin: Pin, minor: str) -> bool:

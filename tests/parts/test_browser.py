@@ -1,4 +1,4 @@
-"""The part browser: the chat page in Chromium, and the demo's model in the environment that this has installed."""
+"""The part browser: the chat page in Chromium; then the installed demo, its model tested, tampered with and mended."""
 
 import sys
 import sysconfig
@@ -25,3 +25,9 @@ def test_tiny_model():
     # pytest comes from this environment, everything else from the demo's, which stands first on the path.
     borrow = f"import sys; sys.path.append({sysconfig.get_path('purelib')!r}); import pytest; sys.exit(pytest.main())"
     show(python, "-c", borrow, "-p", "no:cacheprovider", "--confcutdir", "tests/model", "tests/model")
+
+
+def test_trust():
+    if not (ROOT / ".cache" / "browser" / "home" / "venv" / "bin" / "python").exists():
+        cannot_run("browser", "the demo was not installed")
+    show(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=0", ROOT / "tests" / "trust")

@@ -1,6 +1,8 @@
 """An installed demo to tamper with: the one that tests/browser has installed, repaired by each test's own run."""
 
+import contextlib
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -17,11 +19,20 @@ TOKEN = "hf_" + "SecretOfTheHub" * 2
 HOME = Path(os.environ.get("CHATGLM_TRUST_HOME") or ROOT / ".cache" / "browser" / "home")
 
 
-class Watch:
-    """Notes every process's arguments, and every readable environment but those of ``trusted`` programs, while open."""
+def mode(path):
+    """Return the permissions of a file or folder; none for anything else, a link too, and for what has just gone."""
+    with contextlib.suppress(OSError):
+        found = path.lstat().st_mode
+        return stat.S_IMODE(found) if stat.S_ISREG(found) or stat.S_ISDIR(found) else 0
+    return 0
 
-    def __init__(self, secrets):
+
+class Watch:
+    """Looks for secrets, while it is open, in every process's arguments and in files that others may read."""
+
+    def __init__(self, secrets, *folders):
         self.secrets = [secret.encode() for secret in secrets]
+        self.folders = folders
         self.found, self.looks = {}, 0
         self.done = threading.Event()
         self.thread = threading.Thread(target=self.watch)
@@ -34,17 +45,27 @@ class Watch:
         self.done.set()
         self.thread.join()
 
+    def look(self, path):
+        try:
+            with open(path, "rb") as stream:
+                data = stream.read(4_000_000)
+        except OSError:
+            return
+        if any(secret in data for secret in self.secrets):
+            self.found[str(path)] = data[:500].replace(b"\0", b" ").decode(errors="replace")
+
     def watch(self):
         while not self.done.is_set():
             for folder in os.scandir("/proc"):
                 if folder.name.isdigit():
-                    try:
-                        words = Path(folder.path, "cmdline").read_bytes()
-                    except OSError:
-                        continue
-                    for secret in self.secrets:
-                        if secret in words:
-                            self.found[folder.name] = words.replace(b"\0", b" ").decode(errors="replace")
+                    self.look(Path(folder.path, "cmdline"))
+            for folder in self.folders:
+                for place, inside, names in os.walk(folder):
+                    # What is below a folder that others may not enter, they cannot read.
+                    inside[:] = [name for name in inside if mode(Path(place, name)) & 0o011]
+                    for path in (Path(place, name) for name in names):
+                        if mode(path) & 0o044:
+                            self.look(path)
             self.looks += 1
             time.sleep(0.02)
 

@@ -789,3 +789,23 @@ def test_a_stash_a_branch_and_untracked_files_survive_an_update_and_a_rebuild(pa
     assert "stashed = 1" in git(dest, f"--git-dir={aside}", "stash", "show", "-p", "stash@{0}")
     assert git(dest, f"--git-dir={aside}", "rev-parse", "mine") == commits[0]
     assert (dest / "notes.txt").read_text() == (dest / "mine" / "model.py").read_text() == "untracked\n"
+
+
+def test_a_password_in_the_address_goes_to_the_server_and_nowhere_else(params, served, commits, monkeypatch):
+    """Arguments are open to all users of a host, and so may the clone's configuration be."""
+    asked = []
+    run_git = subprocess.Popen
+
+    def spy(command, **options):
+        asked.append((command, options.get("env") or {}))
+        return run_git(command, **options)
+
+    monkeypatch.setattr(source_checkout.subprocess, "Popen", spy)
+    params["url"] = f"http://me:s3cret@127.0.0.1:{served.server_address[1]}/demo.git"
+    source_checkout.run(params, False, GIT)
+    assert not [command for command, _ in asked if "s3cret" in " ".join(command)]
+    assert [env for _, env in asked if env.get("GIT_CONFIG_VALUE_0") == "Authorization: Basic bWU6czNjcmV0"]
+    assert "s3cret" not in Path(params["dest"], ".git", "config").read_text()
+    served.token = True  # it now demands u and p
+    params.update(url=f"http://u:p@127.0.0.1:{served.server_address[1]}/demo.git", dest=params["dest"] + "2")
+    assert source_checkout.run(params, False, GIT)["plan"] == "clone"

@@ -119,12 +119,6 @@ def test_uv_sees_no_setting_that_could_change_what_it_does():
     assert uv_command.base_environment(environ, uv_command.Sources(), kept)["UV_LINK_MODE"] == "copy"
 
 
-def test_secrets_and_masks():
-    urls = ["https://me:pw@one/", "https://token@two/", "https://three/", "/srv/a@b"]
-    assert uv_command.secrets(urls) == {"pw", "token"}
-    assert uv_command.masked("see https://me:pw@one/x now") == "see https://***@one/x now"
-
-
 def test_an_own_bundle_adds_to_the_systems(tmp_path):
     system, own = tmp_path / "system.pem", tmp_path / "own.pem"
     system.write_text("-----BEGIN CERTIFICATE-----\nsystem\n")
