@@ -419,3 +419,45 @@ def test_killed_during_a_mend_the_next_run_converges(site, run, seed):
     _, real = agree(run, sources=site.web())
     assert real["bytes_fetched"] <= planned
     healed(site, run)
+
+
+FAULTS = [
+    *({"status": status} for status in (401, 403, 404, 408, 416, 429, 500, 503)),
+    {"ignore_range": True},
+    {"ignore_range": True, "cut": 3 * BLOCK},
+    {"body": "html"},
+    {"body": "pointer"},
+    {"cut": 1000},
+    {"cut": BLOCK + 99},
+    {"length": 7},
+    {"length": -7},
+    {"loop": True},
+    {"headers": {"Content-Range": "bytes 0-1/2"}},
+    {"headers": {"Content-Encoding": "gzip"}},
+]
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("CHATGLM_TEST_SEEDS", "12"))))
+def test_any_damage_and_any_faults_end_well(site, run, seed):
+    """Several runs against sources that fail in any order; then one good source."""
+    chance = random.Random(seed)
+    if chance.random() < 0.3:
+        forget(site)
+    size = chance.choice([SIZE, SIZE, SIZE + 999, chance.randrange(1, SIZE)])
+    site.big.write_bytes(FILES[BIG][:size] + b"x" * (size - SIZE))
+    flip(site.big, *(chance.randrange(min(size, SIZE)) for _ in range(chance.randrange(4))))
+    damaged = site.big.read_bytes()
+    share = {"type": "seafile", "url": site.hub.url, "share": SHARE, "folder": "/tiny-int4"}
+    for _ in range(chance.randrange(1, 4)):
+        site.hub.faults = [
+            Fault("/cdn/|/seafhttp/", after=chance.randrange(3), times=chance.randrange(1, 4), **chance.choice(FAULTS))
+            for _ in range(chance.randrange(1, 4))
+        ]
+        sources = chance.sample([*site.web(), share, site.web()[0]], chance.randrange(1, 4))
+        real = run(sources=sources, timeout=2)
+        assert real["failed"] is (site.present() != FILES), real.get("msg")
+        assert "Found: 1 of 2 files" in real.get("msg", "Found: 1 of 2 files")
+        assert site.present().get(BIG) in (None, damaged, FILES[BIG])
+    site.hub.faults = []
+    agree(run, sources=[*site.web(), site.folder("good")])
+    healed(site, run)
