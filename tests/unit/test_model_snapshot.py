@@ -605,3 +605,24 @@ def test_with_sums_a_pickle_is_looked_at_whatever_the_record_says(site, run, mon
     told = run(sums=sums, sources=[closed()])
     assert told["failed"]
     assert "would import posix.system" in told["msg"]
+
+
+def test_the_users_files_in_the_folders_stay_through_repair_and_update(installed, run):
+    mine = {"notes.txt": "mine\n", "sub/own.py": "mine\n", "pytorch_model.bin.mine": "mine\n"}
+    for name, text in mine.items():
+        (installed.dest / name).parent.mkdir(exist_ok=True)
+        (installed.dest / name).write_text(text)
+    other = installed.dest.with_name("another-model") / "pytorch_model.bin"
+    other.parent.mkdir()
+    other.write_text("mine\n")
+    (installed.dest / "config.json").write_bytes(b"damaged")
+    _, real = agree(run, sources=[installed.folder("again")])
+    assert actions(real)["config.json"] == "fetched"
+    assert real["extra_files"] == sorted(mine)
+    # Another revision without one of the files: it is nobody's now, and stays as well.
+    less = [one for one in PINNED if one["path"] != "config.json"]
+    result = run(revision="b" * 40, files=less, sources=[closed()])
+    assert not result["failed"], result.get("msg")
+    assert result["extra_files"] == sorted([*mine, "config.json"])
+    assert all((installed.dest / name).read_text() == text for name, text in mine.items())
+    assert other.read_text() == "mine\n"
