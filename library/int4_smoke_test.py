@@ -169,7 +169,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import lock, smoke, smoke_worker
 from ansible.module_utils.chatglm import page as page_client
 from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import digest_of, read_json, sha256_file, write_json
+from ansible.module_utils.chatglm.files import digest_of, read_json, sha256_file, unusable, write_json
 from ansible.module_utils.chatglm.processes import Child, port_free, port_owner, source_of
 
 SETTINGS = ("model_path", "python", "device", "url", "question", "expected", "max_new_tokens", "min_tokens_per_second")
@@ -511,11 +511,7 @@ def main() -> None:
     except Failure as failure:
         module.fail_json(msg=str(failure))
     except OSError as error:
-        module.fail_json(
-            msg=str(
-                Failure(f"{error}", "files that can be read and written", "check the rights and the free space there")
-            )
-        )
+        module.fail_json(msg=str(unusable(error, module.params["proof"])))
 
 
 if __name__ == "__main__":

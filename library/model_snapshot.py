@@ -228,7 +228,7 @@ from ansible.module_utils.chatglm import blocks, lock, pickle_imports, snapshot
 from ansible.module_utils.chatglm.addresses import secrets
 from ansible.module_utils.chatglm.content import HEAD, TransferError, gigabytes
 from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import read_json, sha256_bytes, write_atomic, write_json
+from ansible.module_utils.chatglm.files import read_json, sha256_bytes, unusable, write_atomic, write_json
 
 EXTRA = 50
 SMALL = 16_000_000
@@ -731,10 +731,7 @@ def main() -> None:
     except Failure as failure:
         module.fail_json(msg=str(failure), **(run.result if run else {}))
     except OSError as error:
-        place = error.filename or module.params["dest"]
-        text = f"{place} cannot be written or read ({error.strerror or error})"
-        remedy = f"make {module.params['dest']} and {module.params['record']} writable for this user"
-        module.fail_json(msg=str(Failure(text, "access to it", remedy)), **(run.result if run else {}))
+        module.fail_json(msg=str(unusable(error, module.params["dest"])), **(run.result if run else {}))
     else:
         module.exit_json(**result)
 

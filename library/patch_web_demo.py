@@ -129,7 +129,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import lock
 from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import read_json, sha256_bytes, write_atomic, write_json
+from ansible.module_utils.chatglm.files import read_json, sha256_bytes, unusable, write_atomic, write_json
 from ansible.module_utils.chatglm.web_demo_patch import Outcome, Record, Settings, revert, settle
 
 
@@ -157,11 +157,7 @@ def _write(path: str, data: bytes, mode: int, like: os.stat_result | None = None
         if like is not None and os.geteuid() == 0:
             os.chown(path, like.st_uid, like.st_gid)  # a run as root must not take the file from its user
     except OSError as error:
-        raise Failure(
-            f"{path} cannot be written ({error.strerror})",
-            "a writable folder with free space",
-            f"look at: df -h {os.path.dirname(path)}; ls -ld {os.path.dirname(path)}",
-        ) from None
+        raise unusable(error, path) from None
 
 
 def _text(data: bytes | None) -> str:
@@ -270,12 +266,7 @@ def act(params: dict[str, Any], work: Work) -> None:
             try:
                 write_json(record_path, outcome.record.to_json())
             except OSError as error:
-                folder = os.path.dirname(record_path)
-                raise Failure(
-                    f"{record_path} cannot be written ({error.strerror})",
-                    "a writable folder with free space",
-                    f"look at: df -h {folder}; ls -ld {folder}",
-                ) from None
+                raise unusable(error, record_path) from None
         if outcome.data != work.data:
             info = os.stat(work.path)
             _write(work.path, outcome.data, info.st_mode & 0o7777, info)

@@ -215,7 +215,6 @@ stderr:
   type: str
 """
 
-import errno
 import os
 from typing import Any
 
@@ -223,6 +222,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import lock, pip_config
 from ansible.module_utils.chatglm.addresses import secrets
 from ansible.module_utils.chatglm.failure import Failure
+from ansible.module_utils.chatglm.files import unusable
 from ansible.module_utils.chatglm.python_env import Observed, Plan, Wanted, identity, make_plan, observe
 from ansible.module_utils.chatglm.uv_command import Workshop, choose_sources
 
@@ -345,13 +345,7 @@ def main() -> None:
     except Failure as failure:
         module.fail_json(msg=str(failure), stderr=workshop.stderr if workshop else "")
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        failure = Failure(
-            f"{error.filename or params['path']}: {error.strerror or error}",
-            "room on the disk" if full else f"a folder that user {os.getuid()} may read and write",
-            "make room, then run again" if full else "correct the owner of chatglm_home, then run again",
-        )
-        module.fail_json(msg=str(failure), stderr=workshop.stderr if workshop else "")
+        module.fail_json(msg=str(unusable(error, params["path"])), stderr=workshop.stderr if workshop else "")
 
 
 if __name__ == "__main__":

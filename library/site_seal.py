@@ -76,7 +76,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import lock, seal
 from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import write_json
+from ansible.module_utils.chatglm.files import unusable, write_json
 
 
 def main() -> None:
@@ -105,12 +105,7 @@ def main() -> None:
     except Failure as failure:
         module.fail_json(msg=str(failure))
     except OSError as error:
-        failure = Failure(
-            f"{error.filename or params['home']}: {error.strerror}",
-            "an installation whose files can be read, and a state folder that can be written",
-            f"check the owner and the permissions of {params['home']}, then run again",
-        )
-        module.fail_json(msg=str(failure))
+        module.fail_json(msg=str(unusable(error, params["path"])))
     module.exit_json(changed=False, seconds=round(time.monotonic() - begin, 3))
 
 

@@ -116,7 +116,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import lock
 from ansible.module_utils.chatglm.addresses import secrets, without_password
 from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import read_json, write_atomic
+from ansible.module_utils.chatglm.files import read_json, unusable, write_atomic
 from ansible.module_utils.chatglm.processes import die_with_parent
 from ansible.module_utils.chatglm.source_plan import (
     BROKEN,
@@ -670,7 +670,7 @@ def run(params: dict[str, Any], check_mode: bool, git: str | None) -> dict[str, 
             raise _dubious(error, dest) from None
         raise explain(error.text, checkout.url, version, error.what) from None
     except OSError as error:
-        raise explain(f"{error.strerror}: {error.filename}", params["url"], version, "writing the clone") from None
+        raise unusable(error, dest) from None
     finally:
         if checkout.trust:
             os.unlink(checkout.trust)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
+import pwd
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from .failure import Failure
 
 CHUNK = 1 << 20
 
@@ -43,6 +48,43 @@ def git_blob_id(path: str | os.PathLike[str]) -> str:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def unusable(error: OSError, place: str | os.PathLike[str]) -> Failure:
+    """Return what to tell of a file that could not be read or written, by its cause.
+
+    Args:
+        error: the system's answer.
+        place: the file or folder, where the error does not name it.
+
+    """
+    path = error.filename or place
+    folder = os.path.dirname(path) or "/"
+    found = f"{path} cannot be used ({error.strerror or error})"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = f"make room (look at: df -h {folder}; df -i {folder}), then run again; what is good is kept"
+        return Failure(found, "room on the disk, for bytes and for files", remedy)
+    if error.errno == errno.EROFS:
+        remedy = "mount it for writing (after a fault of the disk: look at dmesg), then run again"
+        return Failure(found, "a file system that can be written", remedy)
+    if isinstance(error, FileNotFoundError):
+        return Failure(found, "it to be there", f"run again, unless {folder} was meant to be elsewhere")
+    if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
+        return Failure(found, "a file of this project in that place, or nothing", f"move {path} away, then run again")
+    with contextlib.suppress(OSError):
+        owner = os.lstat(path if os.path.lexists(path) else folder).st_uid
+        found += f", it belongs to {user_name(owner)}"
+    me = user_name(os.geteuid())
+    remedy = f"ls -ld {folder} {path}; correct the owner (sudo chown -R {me} FOLDER, for chatglm_home), then run again"
+    return Failure(found, f"a file that {me} may read and write", remedy)
+
+
+def user_name(number: int) -> str:
+    """Return the name of a user id, or words with the number where it has none."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes, mode: int = 0o644) -> None:

@@ -8,12 +8,12 @@ import errno
 import fcntl
 import json
 import os
-import pwd
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .failure import Failure
+from .files import unusable, user_name
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "lock": {"type": "path", "default": ""},
@@ -24,13 +24,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
 _LONGEST = 4096  # bytes that are read of a holder's note
 _PAUSE = 0.2  # seconds between two tries
 _WITHOUT = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
-
-
-def _user(number: int) -> str:
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return f"user {number}"
 
 
 def _note(handle: int) -> str:
@@ -56,20 +49,7 @@ def _open(path: str) -> int:
         # Neither a link to somewhere else nor a pipe that blocks; a child that is started keeps no lock.
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = f"make room (df -h {folder}; df -i {folder}), then run again"
-            raise Failure(f"{path}: {error.strerror}", "room for one more file", remedy) from error
-        if error.errno == errno.EROFS:
-            remedy = "mount it for writing (after a fault of the disk: look at dmesg), or choose another chatglm_home"
-            raise Failure(f"{path}: {error.strerror}", "a file system that can be written", remedy) from error
-        owner = ""
-        with contextlib.suppress(OSError):
-            owner = f", it belongs to {_user(os.lstat(path if os.path.lexists(path) else folder).st_uid)}"
-        raise Failure(
-            f"{path} cannot be opened ({error.strerror}){owner}",
-            f"a file that {_user(os.geteuid())} may write",
-            f"correct the owner (sudo chown -R {_user(os.geteuid())} FOLDER on chatglm_home), or move {path} away",
-        ) from error
+        raise unusable(error, path) from error
     return handle
 
 
@@ -143,7 +123,7 @@ def hold(params: Mapping[str, Any], doing: str, tell: Callable[[str], object]) -
     try:
         note = {
             "pid": os.getpid(),
-            "user": _user(os.geteuid()),
+            "user": user_name(os.geteuid()),
             "since": datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds"),
             "doing": doing,
         }

@@ -663,7 +663,8 @@ def make_plan(wanted: Wanted, observed: Observed) -> Plan:
     if observed.state == "absent":
         return Plan("create", install=list(observed.pins.values()), leftovers=rubbish)
     locked = set(observed.pins) or set(observed.stamp.get("distributions", {}))
-    stamped = set(observed.stamp.get("distributions", {}))
+    # What an interrupted run was about to remove is no longer vouched for, but it is still ours.
+    stamped = {*observed.stamp.get("distributions", {}), *observed.stamp.get("doubtful", [])}
     others = {name: versions[0] for name, versions in observed.versions.items() if name not in locked}
     if observed.state == "unusable":
         return Plan(

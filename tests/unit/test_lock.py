@@ -183,7 +183,7 @@ def test_a_lock_file_of_root():
             os._exit(0)
         os.close(writing)
         with os.fdopen(reading) as stream:
-            assert "cannot be opened (Permission denied), it belongs to root" in stream.read()
+            assert "lock cannot be used (Permission denied), it belongs to root" in stream.read()
         os.waitpid(child, 0)
 
 

@@ -428,6 +428,19 @@ def test_a_record_that_an_interrupted_repair_cut_is_not_trusted(built):
     assert built.good()["action"] == "none"
 
 
+def test_what_an_interrupted_update_was_about_to_remove_goes_by_the_next_run(built):
+    """It is not taken for something that the user has added."""
+    made = stamp(built)
+    kept = {name: entry for name, entry in made["distributions"].items() if name != "gamma"}
+    unfinished = {**made, "complete": False, "distributions": kept, "doubtful": ["gamma"]}
+    (built.path / ".chatglm-env.json").write_text(json.dumps(unfinished))
+    del built.pins["gamma"]
+    result = built.good()
+    assert (result["action"], result["remove"], result["extras"]) == ("repair", ["gamma==3.0"], {})
+    assert not (built.site / "gamma").exists()
+    assert built.good()["action"] == "none"
+
+
 def failing(host, **options):
     result = host.run(**options)
     assert result.get("failed"), result

@@ -95,4 +95,4 @@ def test_the_module_writes_what_host_facts_reads(home, run_module):
 def test_the_module_says_what_it_cannot_read(home, run_module):
     result = run_module(site_seal, home=str(home / "gone"), path=str(home / "gone/seal.json"), key="k")
     assert result["failed"] is True
-    assert result["msg"].startswith(f"Found: {home}/gone: No such file or directory. Expected: ")
+    assert result["msg"].startswith(f"Found: {home}/gone cannot be used (No such file or directory). Expected: ")
