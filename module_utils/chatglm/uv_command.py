@@ -223,7 +223,8 @@ _CAUSES: tuple[tuple[str, str, str, str], ...] = (
         "make room under chatglm_home, then run again",
     ),
     (
-        r"Hash mismatch",
+        # Read while it is unpacked, so what is no zip file, or a damaged one, shows before its hash does.
+        r"Hash mismatch|unexpected header|Bad CRC|Bad (un)?compressed size|corrupt deflate",
         "a package whose content differs from the lock",
         "the files that the lock names",
         "run again in case a proxy or mirror damaged it; if it stays, distrust that index: set virtualenv_index_url",
@@ -251,6 +252,12 @@ _CAUSES: tuple[tuple[str, str, str, str], ...] = (
         "a locked package that no source has",
         "all locked packages in the index or in a find-links folder",
         "use a complete index or mirror (virtualenv_index_url), or add its wheel (virtualenv_find_links)",
+    ),
+    (
+        r"Missing `?Content-Type|Unsupported `?Content-Type",
+        "an address that answers, but not as a package index",
+        "a package index, and no page of a proxy or of a network that wants a login",
+        "check virtualenv_index_url and virtualenv_torch_index_url; log in to the network first, if it asks for it",
     ),
     (
         r"dns error|tcp connect error|Connection re|timed out|operation timed|error sending request|Failed to fetch"

@@ -204,6 +204,7 @@ class Chain:
         self.home.parent.mkdir()
         self.editions: dict[int, dict[str, object]] = {}
         self.saved: dict[str, Path] = {}
+        self.children: list[subprocess.Popen] = []
         self.environ = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.user),
@@ -252,6 +253,7 @@ class Chain:
             cwd=self.base,
             umask=umask,
         )
+        self.children.append(child)
         child.mark, child.log, child.began = mark, path.with_suffix(".log"), time.monotonic()
         return child
 
@@ -274,9 +276,16 @@ class Chain:
     def doing(self) -> str:
         """Return the first word of what the lock's holder does; empty while nobody holds it."""
         try:
-            return json.loads((self.home / "state" / "lock").read_text())["doing"].split()[0]
+            note = json.loads((self.home / "state" / "lock").read_text())
+            return note["doing"].split()[0] if Path(f"/proc/{note['pid']}").exists() else ""
         except (OSError, ValueError, KeyError):
             return ""
+
+    def close(self) -> None:
+        """End what a failed test has left running."""
+        for child in self.children:
+            if child.returncode is None and child.poll() is None:
+                cut(child)
 
     # -- states
 

@@ -91,6 +91,7 @@ def world(tmp_path_factory):
         ARTIFACT.parent.mkdir(parents=True, exist_ok=True)
         ARTIFACT.write_text("\n".join(made.table) + "\n")
         print("\n" + "\n".join(made.table), flush=True)
+    host.close()
     server.shutdown()
     shutil.rmtree(base)
 

@@ -36,6 +36,11 @@ TLS = """error: Failed to fetch: https://index.example.org/simple/torch/
   cause: client error (Connect)
   cause: invalid peer certificate: UnknownIssuer
 """
+PAGE_AS_WHEEL = """error: Failed to download `gamma==3.0`
+  cause: Encountered an unexpected header (actual: 0x4f44213c, expected: 0x4034b50).
+"""
+BIT = "error: Failed to download `x==1`\n  cause: Bad CRC (got cff9fc27, expected 38aede8a) for file: x/RECORD\n"
+NO_INDEX = "error: Missing `Content-Type` header for `http://127.0.0.1:38945/simple/beta/`\n"
 DISK = "error: Failed to extract archive\n  cause: No space left on device (os error 28)\n"
 DENIED = "error: HTTP status client error (401 Unauthorized) for url (https://me:pw@index.example/simple/x/)\n"
 ODD = "something\nerror: never seen before\n"
@@ -51,6 +56,9 @@ ODD = "something\nerror: never seen before\n"
         (TLS, "does not trust", "chatglm_ca_bundle"),
         (DISK, "a full disk", "chatglm_home"),
         (DENIED, "refuses access", "vault"),
+        (PAGE_AS_WHEEL, "content differs from the lock", "virtualenv_index_url"),
+        (BIT, "content differs from the lock", "virtualenv_index_url"),
+        (NO_INDEX, "not as a package index", "virtualenv_index_url"),
         (ODD, "uv failed while testing: error: never seen before", "stderr"),
         ("", "no output", "stderr"),
     ],
