@@ -36,8 +36,11 @@ def wait_for(host, child, course, chance):
     number = chance.randrange(len(course.acts))
     word, length = acts[number][0], acts[number + 1][1] - acts[number][1]
     into = chance.uniform(0, 1) ** 2 * length  # the longer part of it is the next task's start
-    while host.doing() != word and child.poll() is None:
+    latest = child.began + chance.uniform(0.3, 1) * course.seconds  # a repair may not come to it
+    while host.doing() != word and child.poll() is None and time.monotonic() < latest:
         time.sleep(0.002)
+    if host.doing() != word:
+        return f"{latest - child.began:.1f} s, no {word}"
     time.sleep(into)
     return f"{word} + {into:.2f} s"
 
