@@ -251,6 +251,10 @@ class Worker:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+            for stream in (self.process.stdin, self.process.stdout):
+                with contextlib.suppress(OSError):  # a request that nobody read
+                    if stream is not None:
+                        stream.close()
 
 
 def seen_proxies(environment: dict[str, str]) -> dict[str, Any]:

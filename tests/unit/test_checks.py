@@ -186,6 +186,12 @@ def test_the_exact_line_of_this_host_wins():
     assert chinese["cause"] == "别的程序占用了网页端口"
 
 
+def test_own_words_are_in_the_language():
+    results = checks.examine(evidence(), probe, "zh")
+    assert result_of("package_missing", results)["evidence"] == "齐全"
+    assert result_of("python", results)["evidence"] == "/usr/bin/python3.10"
+
+
 def test_remedy_of_the_site_is_its_command():
     given = evidence(virtualenv={"action": "create"})
     result = result_of("venv_missing", checks.examine(given, probe))

@@ -220,6 +220,30 @@ def test_tokenizer_that_does_not_give_the_text_back(monkeypatch):
     assert doctor_worker.tokenize("/m", "你好")["error"] == "'你好' came back as '?'"
 
 
+@pytest.mark.parametrize(("deep", "command"), [(False, "site.yml -e virtualenv_verify=full"), (True, "site.yml")])
+def test_what_only_reading_all_shows_is_mended_by_reading_all(deep, command):
+    """The playbook gives ``site`` with both options where it has read every file."""
+    params = {"url": "http://127.0.0.1:7860", "home": "/h", "model_path": "/m", "site": "site.yml", "deep": deep}
+    found = doctor.context(params, {"likely": {"device": "cpu"}})
+    assert (found["full"], found["next_port"], found["device"]) == (command, 7861, "cpu")
+
+
+def test_notes():
+    evidence = {
+        "host": {"warnings_found": ["just enough memory"]},
+        "virtualenv": {"extras": {"mine": "1"}, "lost": [], "other_files": ["lib/x"]},
+        "weights": {"extra_files": ["a.bin"]},
+    }
+    assert doctor.notes(evidence) == [
+        "just enough memory",
+        "your own packages in the virtualenv, which are kept: mine",
+        "files of yours in the virtualenv, which are kept: lib/x",
+        "other files beside the weights, which are kept: a.bin",
+    ]
+    evidence["virtualenv"]["lost"] = ["mine==1"]
+    assert "will lack: mine" in doctor.notes(evidence)[1]
+
+
 # --- what people see --------------------------------------------------------------------------------------------------
 
 
@@ -380,7 +404,7 @@ FREE_PORT = {"chatglm_port": 18139}
 
 
 def test_playbook_on_hosts_of_every_kind(tmp_path):
-    half = tmp_path / "half"
+    half, ssh = tmp_path / "half", tmp_path / "ssh"
     for path, text in (
         ("venv/mine.txt", "not a virtualenv"),
         ("models/chatglm2-6b-int4/tokenizer.model", "version https://git-lfs.github.com/spec/v1\n"),
@@ -394,15 +418,18 @@ def test_playbook_on_hosts_of_every_kind(tmp_path):
         "half": {"chatglm_home": str(half), **FREE_PORT},
         "wrong": {"chatglm_home": str(tmp_path / "wrong"), "chatglm_port": 80},
         "pythonless": {"ansible_python_interpreter": "/nonexistent/python3"},
-        "gone": {"ansible_remote_tmp": "/proc/nothing/tmp"},
+        "gone": {"ansible_connection": "ssh", "ansible_ssh_executable": str(ssh)},
     }
+    # A stand-in for ssh: does not prove anything about ssh itself.
+    ssh.write_text("#!/bin/sh\necho 'ssh: connect to host gone port 22: Connection refused' >&2\nexit 255\n")
+    ssh.chmod(0o755)
     before = state_of(half)
     text = "RuntimeError: Internal: [model_proto->ParseFromArray(serialized.data(), serialized.size())]"
     with (half / "state" / "lock").open() as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         done, report = play(tmp_path, "playbooks/doctor.yml", hosts, "-e", f"error={text}")
     assert state_of(half) == before
-    assert {path.name for path in tmp_path.iterdir()} <= {"half", "hosts.yml", "report.json", "ansible"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"half", "hosts.yml", "report.json", "ansible", "ssh"}
     assert done.returncode == 2, done.stdout + done.stderr
     assert (report["schema"], report["exit_status"]) == (1, 2)
     assert {host: found["status"] for host, found in report["hosts"].items()} == {
@@ -423,6 +450,7 @@ def test_playbook_on_hosts_of_every_kind(tmp_path):
     assert named(report, "wrong") == {"settings": "yours"}
     assert named(report, "pythonless") == {"host_python": "yours"}
     assert named(report, "gone") == {"unreachable": "yours"}
+    assert "Connection refused" in report["hosts"]["gone"]["checks"][0]["evidence"]
     causes = report["hosts"]["half"]["error"]["causes"]
     assert causes[0] == {"code": "weights_pointer", "verdict": "repairable", "title": "Git LFS pointers"}
     command = f"./bootstrap ansible-playbook site.yml -i {tmp_path}/hosts.yml --limit bare"
