@@ -55,7 +55,9 @@ def weights(**seen):
         state = seen.get(name.replace(".", "__"), snapshot.Seen(STAT))
         recorded = good if state is None or state.stat is STAT else None
         judged = snapshot.judge(one, state, recorded, False)
-        word = {"keep": "kept", "adopt": "adopted", "ask": "adopted", "fetch": "fetched"}[judged.action]
+        word = {"keep": "kept", "adopt": "adopted", "ask": "adopted", "fetch": "fetched", "mend": "mended"}[
+            judged.action
+        ]
         files.append({"path": name, "action": word, "reason": judged.reason, "kind": judged.kind})
     return {"files": files, "extra_files": []}
 
