@@ -1,4 +1,7 @@
-"""The part repair: every fault of molecule/repair/faults.yml, planted on installed hosts and mended by one run."""
+"""The part repair: faults of molecule/repair/faults.yml, planted on installed hosts and mended by one run.
+
+CHATGLM_REPAIR=all takes every one of them, CHATGLM_REPAIR="ID ID" these; without it, those that stand for their class.
+"""
 
 from conftest import show
 

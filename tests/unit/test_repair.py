@@ -109,6 +109,19 @@ def test_the_entries():
     assert all(fault.doctor for fault in faults if fault.outcome != "fine")
 
 
+def test_the_choice(monkeypatch):
+    monkeypatch.delenv("CHATGLM_REPAIR", raising=False)
+    usual = {fault.id for fault in repair.chosen()}
+    monkeypatch.setenv("CHATGLM_REPAIR", "all")
+    everything = {fault.id for fault in repair.chosen()}
+    assert usual < everything == {fault.id for fault in repair.faults()}
+    monkeypatch.setenv("CHATGLM_REPAIR", "port_taken git_missing")
+    assert [fault.id for fault in repair.chosen()] == ["port_taken", "git_missing"]
+    monkeypatch.setenv("CHATGLM_REPAIR", "port_token")
+    with pytest.raises(AssertionError, match="no such fault: {'port_token'}"):
+        repair.chosen()
+
+
 def test_every_write_shows(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "file").write_text("a")

@@ -79,8 +79,12 @@ def faults():
 
 
 def chosen():
-    """Return the faults of this run: those that stand for their class, or all where CHATGLM_REPAIR is "all"."""
-    return [fault for fault in faults() if not fault.more or os.environ.get("CHATGLM_REPAIR") == "all"]
+    """Return the faults that CHATGLM_REPAIR names: "all", ids with blanks between; else those that stand for a class."""
+    wanted = os.environ.get("CHATGLM_REPAIR", "").split()
+    everything = faults()
+    unknown = set(wanted) - {"all"} - {fault.id for fault in everything}
+    assert not unknown, f"no such fault: {unknown}"
+    return [fault for fault in everything if fault.id in wanted or "all" in wanted or (not wanted and not fault.more)]
 
 
 @dataclasses.dataclass
