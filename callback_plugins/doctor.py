@@ -257,8 +257,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             }
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        """Note that the module did not run."""
-        if self.examining and result._task.action == "doctor":
+        """Note it: where the doctor answers later all the same, this gives way to what it says."""
+        if self.examining:
             self._outside(result, "host_python")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -304,7 +304,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                 self._display.display(line, color=colours[verdict])
         status = max(STATUS[result["status"]] for result in self.hosts.values())
         if self.report:
-            self._write(status)
+            try:
+                self._write(status)
+            except OSError as error:
+                self._display.error(f"doctor_report: {error}")
         sys.stdout.flush()
         raise SystemExit(status)  # the one thing that Ansible lets pass from a callback
 

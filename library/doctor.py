@@ -146,6 +146,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -511,6 +512,7 @@ def context(params: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
         "site": params["site"],
         "full": params["site"] + ("" if params["deep"] else " -e virtualenv_verify=full"),
         "deep": params["deep"],
+        "python": list(sys.version_info[:2]),
     }
 
 

@@ -126,8 +126,9 @@ def _stopped(name: str) -> Judge:
         if result is None:
             return Finding(UNKNOWN, "not looked at")
         if result.get("failed"):
-            found, todo = split_failure(str(result.get("msg", "no message")))
-            return Finding(YOURS, found, todo)
+            text = str(result.get("msg", "no message"))
+            found, todo = split_failure(text)
+            return Finding(YOURS, found, todo) if " Expected: " in text else Finding(UNKNOWN, text)
         return Finding(OK, "can be looked at", applies=False)
 
     return judge
@@ -203,6 +204,11 @@ def _settings(evidence: Evidence) -> Finding | None:
         return Finding(OK, Text("as they should be", "没有问题"))
     found, todo = zip(*(split_failure(text) for text in problems))  # noqa: B905
     return Finding(YOURS, "; ".join(found), "; ".join(text.rstrip(".") for text in todo if text))
+
+
+def _host_python(evidence: Evidence) -> Finding | None:
+    version = evidence["context"]["python"]
+    return Finding(OK if tuple(version) >= (3, 10) else YOURS, "Python " + ".".join(map(str, version)))
 
 
 def _lock(evidence: Evidence) -> Finding | None:
@@ -611,6 +617,7 @@ def _proof(evidence: Evidence) -> Finding | None:
 # --- the registry -----------------------------------------------------------------------------------------------------
 
 _HOME = ("settings", "home_not_folder")
+_LOOK = (*_HOME, "host_python")
 _GPU = ("settings", "wsl1", "linux_driver_in_wsl", "other_libcuda_in_wsl")
 _NO_GPU = (*_GPU, "no_windows_driver", "no_gpu", "gpu_blocked", "gpu_not_usable")
 _VENV = ("venv_blocked", "venv_missing", "venv_interpreter")
@@ -667,6 +674,20 @@ CHECKS: tuple[Check, ...] = (
         repairs="user",
         cost=0,
         symptoms=("cannot be converted to", "value of chatglm_"),
+    ),
+    Check(
+        "host_python",
+        Text("Python that Ansible's modules run on", "运行 Ansible 模块的 Python"),
+        Text("it is missing, or older than 3.10", "没有 Python，或版本低于 3.10"),
+        Text(
+            "sudo apt-get install -y python3; or name a newer one: -e ansible_python_interpreter=/usr/bin/python3.10",
+            "sudo apt-get install -y python3；或指定较新的：-e ansible_python_interpreter=/usr/bin/python3.10",
+        ),
+        _host_python,
+        repairs="user",
+        cost=0,
+        needs=("settings",),
+        symptoms=("module interpreter", "discovered_interpreter_python", "probably need to set the interpreter"),
     ),
     Check(
         "wsl1",
@@ -1094,7 +1115,7 @@ CHECKS: tuple[Check, ...] = (
         Text("move it away: mv {home}/venv {home}/venv.mine", "把它移开：mv {home}/venv {home}/venv.mine"),
         _stopped("virtualenv"),
         repairs="user",
-        needs=(*_HOME, "python", "architecture"),
+        needs=(*_LOOK, "python", "architecture"),
         symptoms=("holds files but no virtualenv",),
     ),
     Check(
@@ -1233,7 +1254,7 @@ CHECKS: tuple[Check, ...] = (
         ),
         _stopped("source"),
         repairs="user",
-        needs=(*_HOME, "git"),
+        needs=(*_LOOK, "git"),
         symptoms=("is no git repository", "would be overwritten", "dubious ownership"),
     ),
     Check(
@@ -1283,7 +1304,7 @@ CHECKS: tuple[Check, ...] = (
         Text("make {model} readable, or move it away", "让 {model} 可读，或把它移开"),
         _stopped("weights"),
         repairs="user",
-        needs=_HOME,
+        needs=_LOOK,
         symptoms=("Permission denied", "Is a directory", "IsADirectoryError"),
     ),
     Check(
@@ -1588,22 +1609,13 @@ UNREACHABLE = Check(
     repairs="user",
     cost=0,
 )
-HOST_PYTHON = Check(
-    "host_python",
-    Text("Ansible's modules run", "Ansible 模块能否运行"),
-    Text("the doctor could not run there; most often Python is missing", "诊断无法在那里运行；多半是没有 Python"),
-    Text("sudo apt-get install -y python3", "sudo apt-get install -y python3"),
-    lambda evidence: None,
-    repairs="user",
-    cost=0,
-)
-OUTSIDE = (UNREACHABLE, HOST_PYTHON)
-"""Judged on the control side, by the callback: no module ran on the host."""
+OUTSIDE = (UNREACHABLE,)
+"""Judged on the control side, by the callback, as host_python is where no module ran on the host."""
 
 BY_CODE = {check.code: check for check in (*OUTSIDE, *CHECKS)}
 
-FIELDS = ("device", "home", "model", "next_port", "site", "full", "deep")
-"""Names of ``context``: ``device`` and ``deep`` for judges, the others for texts; ``full`` is ``site``, reading all."""
+FIELDS = ("device", "home", "model", "next_port", "site", "full", "deep", "python")
+"""Names of ``context``: ``device``, ``deep``, ``python`` for judges, the rest for texts; ``full``: ``site`` that reads all."""
 
 
 # --- judging a host ---------------------------------------------------------------------------------------------------
@@ -1666,7 +1678,7 @@ def remedy(check: Check, finding: Finding, language: str, context: Mapping[str, 
 
 
 def outside(code: str, evidence: str, language: str) -> dict[str, Any]:
-    """Return the result of one of :data:`OUTSIDE`, in the shape of :func:`examine`'s."""
+    """Return the result of a check that fails on a host where no module ran, in the shape of :func:`examine`'s."""
     check = BY_CODE[code]
     return {
         "code": code,

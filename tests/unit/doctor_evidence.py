@@ -101,6 +101,7 @@ HEALTHY = {
         "site": "./bootstrap ansible-playbook site.yml -i inventory/wsl",
         "full": "./bootstrap ansible-playbook site.yml -i inventory/wsl -e virtualenv_verify=full",
         "deep": False,
+        "python": [3, 10],
     },
 }
 
@@ -129,6 +130,7 @@ FAULTS = [
         "settings": {"problems": ["chatglm_port is 80. Expected: 1024 to 65535. To do: for example 7860."]}}),
     ("settings", "yours", "cannot be read", {
         "host": {"failed": True, "msg": "Found: ca_bundle is /x, which cannot be read. Expected: a file. To do: y"}}),
+    ("host_python", "yours", "Python 3.8", {"context": {**HEALTHY["context"], "python": [3, 8]}}),
     ("wsl1", "yours", "WSL version 1", {"host": host(facts(**WRONG_KERNEL))}),
     ("architecture", "yours", "aarch64", {"host": host(facts(architecture="aarch64"))}),
     ("clock", "yours", "2019-01-01", {"host": host(facts(clock={"sane": False, "now": "2019-01-01"}))}),

@@ -157,6 +157,13 @@ def test_what_was_not_looked_at_is_unknown():
     assert checks.status_of(results) == "ok"
 
 
+def test_a_module_that_crashed_tells_nothing():
+    results = checks.examine(evidence(weights={"failed": True, "msg": "Task failed: Module failed: boom"}), probe)
+    assert named(results) == {"weights_blocked": "unknown"}
+    assert "boom" in result_of("weights_blocked", results)["evidence"]
+    assert result_of("weights_missing", results)["skipped_by"] == "weights_blocked"
+
+
 def test_a_probe_that_sees_nothing_is_unknown():
     given = evidence()
     del given["lock"]
