@@ -1615,7 +1615,7 @@ OUTSIDE = (UNREACHABLE,)
 BY_CODE = {check.code: check for check in (*OUTSIDE, *CHECKS)}
 
 FIELDS = ("device", "home", "model", "next_port", "site", "full", "deep", "python")
-"""Names of ``context``: ``device``, ``deep``, ``python`` for judges, the rest for texts (``full``: site, reading all)."""
+"""Names of ``context``: ``device``, ``deep`` and ``python`` for judges, the rest for texts."""
 
 
 # --- judging a host ---------------------------------------------------------------------------------------------------
