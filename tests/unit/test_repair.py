@@ -118,7 +118,7 @@ def test_the_choice(monkeypatch):
     monkeypatch.setenv("CHATGLM_REPAIR", "port_taken git_missing")
     assert [fault.id for fault in repair.chosen()] == ["port_taken", "git_missing"]
     monkeypatch.setenv("CHATGLM_REPAIR", "port_token")
-    with pytest.raises(AssertionError, match="no such fault: {'port_token'}"):
+    with pytest.raises(AssertionError, match=r"no such fault: .'port_token'"):
         repair.chosen()
 
 

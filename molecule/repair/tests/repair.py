@@ -79,7 +79,7 @@ def faults():
 
 
 def chosen():
-    """Return the faults that CHATGLM_REPAIR names: "all", ids with blanks between; else those that stand for a class."""
+    """Return the faults that CHATGLM_REPAIR names ("all", or ids with blanks between), else those of the usual run."""
     wanted = os.environ.get("CHATGLM_REPAIR", "").split()
     everything = faults()
     unknown = set(wanted) - {"all"} - {fault.id for fault in everything}
