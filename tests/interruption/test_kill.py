@@ -5,13 +5,14 @@ each comes round in nine days.
 """
 
 import datetime
+import json
 import os
 import random
 import time
 
 import chain
 import pytest
-from ansible.module_utils.chatglm import seal
+from ansible.module_utils.chatglm import python_env, seal
 
 ALL = 50
 SAMPLE = 6
@@ -89,6 +90,11 @@ def test_the_audit_sees_what_is_vouched_for_and_wrong(world, monkeypatch):
     assert chain.lies(host, world.true) == []
     site = next((home / "venv" / "lib").glob("python3*")) / "site-packages"
     edit_in_place(site / "gradio" / "part1.py")
+    stamp = home / "venv" / python_env.STAMP
+    made = json.loads(stamp.read_text())
+    entries = python_env.read_record(str(site), "gradio-2.0.dist-info").entries
+    made["distributions"]["gradio"]["stat"] = python_env.stat_digest(str(site), [path for path, _ in entries])
+    stamp.write_text(json.dumps(made))
     edit_in_place(home / "bin" / "uv")
     record = home / "state" / "weights.json"
     text = record.read_text()
