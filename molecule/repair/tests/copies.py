@@ -70,7 +70,8 @@ class Copy:
             (place / folder).mkdir()
         root = place / "root"
         below = f"{layers['UpperDir']}:{layers['LowerDir']}"
-        lay = f"lowerdir={below},upperdir={place / 'upper'},workdir={place / 'work'}"
+        # Without redirect_dir, a folder that comes from below could not be renamed, as it can on a host's own disk.
+        lay = f"lowerdir={below},upperdir={place / 'upper'},workdir={place / 'work'},redirect_dir=on"
         run("mount", "-t", "overlay", "overlay", "-o", lay, root)
         mounts = [m for m in json.loads(inspect(base, "json .Mounts")) if m["Type"] == "bind"]
         volumes = [f"--volume={m['Source']}:{m['Destination']}:ro" for m in mounts]
