@@ -63,6 +63,7 @@ class Fault:
     more: bool = False
     outcome: str = "healed"
     by: str = "preflight"
+    unshown: tuple = ()
     replaced: tuple = ()
     bytes: int = 30_000
     words: tuple = ()
@@ -357,7 +358,11 @@ def judge(fault, seen, proven):
     if seen.preview.status or seen.repair.status:
         wrong.append(f"exit status: preview {seen.preview.status}, run {seen.repair.status}: {seen.repair.message}")
         return wrong
-    if other := differing(seen.preview.changes, seen.repair.changes):
+    announced, made = (
+        {change for change in play.changes if not change[1] or change[0] not in fault.unshown}
+        for play in (seen.preview, seen.repair)
+    )
+    if other := differing(announced, made):
         wrong.append(f"announced {seen.preview.roles}, changed {seen.repair.roles}: {other[:4000]}")
     if bool(seen.repair.changes) != (fault.outcome == "healed"):
         wrong.append(f"the run changed {seen.repair.roles}")
