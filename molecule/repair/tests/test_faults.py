@@ -22,6 +22,7 @@ def log(fault, seen, wrong):
 @pytest.mark.parametrize("fault", repair.chosen(), ids=lambda fault: fault.id)
 def test_fault(fault, treated):
     seen, wrong = treated(fault)
+    path = log(fault, seen, wrong)
     if wrong:
-        print(f"The whole output is in {log(fault, seen, wrong)}")
+        print(f"The whole output is in {path}")
         pytest.fail("\n".join(wrong), pytrace=False)
