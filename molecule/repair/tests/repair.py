@@ -351,8 +351,8 @@ def judge(fault, seen, proven):
             if (last := play.tasks[-1]["role"] if play.tasks else "") != fault.by:
                 wrong.append(f"the {name} was refused by {last or 'nobody'}, not {fault.by}")
         # A role that works takes the lock, which is a note of who did last.
-        allowed = () if fault.by == "preflight" else ("state/lock",)
-        if other := [name for name in seen.by_repair if name not in allowed]:
+        allowed = () if fault.by == "preflight" else ("state/lock", *fault.replaced)
+        if other := [name for name in seen.by_repair if not matches(name, allowed)]:
             wrong.append(f"the refused run changed {other}")
         return wrong
     if seen.preview.status or seen.repair.status:
