@@ -32,7 +32,8 @@ REFUSES_ID = re.compile(
 UNREACHABLE = re.compile(
     r"could not resolve|(failed to|couldn't) connect|connection (refused|reset|timed)|timed out|network is unreachable|"
     r"no route to host|too slow|recv error|SSL_(read|ERROR_SYSCALL)|remote end hung up|early EOF|"
-    r"transfer closed|empty reply|maximum .*redirects|returned error: (429|5\d\d)|RPC failed",
+    r"transfer closed|empty reply|maximum .*redirects|returned error: (429|5\d\d)|RPC failed|"
+    r"unable to access 'https?://",  # whatever else curl says, as "Connection died, tried 5 times"
     re.IGNORECASE,
 )
 

@@ -450,6 +450,11 @@ def test_time_limit(params, tmp_path):
             "terminated.",
             "the host of the repository to answer",
         ),
+        (
+            "fatal: unable to access 'http://h/': Connection died, tried 5 times before giving up",
+            "the host of the repository to answer",
+        ),
+        ("fatal: unable to access '/x/.git/config': Permission denied", "commit "),
         ("fatal: the remote end hung up unexpectedly", "the host of the repository to answer"),
         ("fatal: something new", "commit "),
     ],
