@@ -473,7 +473,8 @@ def observe(wanted: Wanted) -> Observed:
     ):
         return unusable("its pyvenv.cfg does not keep the system's packages out")
     installed = distributions(site)
-    claimed = claims(site, installed)
+    records = read_records(site, installed)
+    claimed = claims(records)
     observed = Observed(
         "usable",
         aside=tuple(intruders(site, claimed)),
@@ -487,14 +488,16 @@ def observe(wanted: Wanted) -> Observed:
     )
     stamped: dict[str, dict[str, str]] = stamp.get("distributions", {})
     unchanged = (
-        set() if wanted.full else {name for name, entry in stamped.items() if _as_stamped(site, installed, name, entry)}
+        set()
+        if wanted.full
+        else {name for name, entry in stamped.items() if _as_stamped(site, installed.get(name, []), records, entry)}
     )
     complete = bool(stamp.get("complete"))
     observed.trusted = (
         complete and same_python and stamp.get("locks") == wanted.lock_digest and len(unchanged) == len(stamped)
     )
     if not observed.trusted:
-        _look_deeper(wanted, observed, site, installed, unchanged)
+        _look_deeper(wanted, observed, site, installed, records, unchanged=unchanged)
         observed.touched = complete
         observed.reason = "" if complete else "no finished record of an installation"
     return observed
@@ -534,10 +537,14 @@ def interpreter_fault(path: str, base: Interpreter, cfg: str, kept: str) -> str:
     return ""
 
 
-def claims(site: str, installed: dict[str, list[tuple[str, str]]]) -> set[str]:
+def read_records(site: str, installed: dict[str, list[tuple[str, str]]]) -> dict[str, Record | None]:
+    """Return :func:`read_record` of every distribution, by its metadata folder."""
+    return {folder: read_record(site, folder) for items in installed.values() for _, folder in items}
+
+
+def claims(records: dict[str, Record | None]) -> set[str]:
     """Return the paths, relative to site-packages, of all files that the distributions list as theirs."""
-    records = (read_record(site, folder) for items in installed.values() for _, folder in items)
-    return {os.path.normpath(path) for record in records if record is not None for path, _ in record.entries}
+    return {os.path.normpath(path) for record in records.values() if record is not None for path, _ in record.entries}
 
 
 def intruders(site: str, claimed: set[str]) -> list[str]:
@@ -593,11 +600,12 @@ def strangers(path: str, site: str, claimed: set[str]) -> list[str]:
     return sorted(result)
 
 
-def _as_stamped(site: str, installed: dict[str, list[tuple[str, str]]], name: str, entry: dict[str, str]) -> bool:
-    items = installed.get(name, [])
+def _as_stamped(
+    site: str, items: list[tuple[str, str]], records: dict[str, Record | None], entry: dict[str, str]
+) -> bool:
     if len(items) != 1 or items[0][0] != entry["version"]:
         return False
-    record = read_record(site, items[0][1])
+    record = records[items[0][1]]
     return (
         record is not None
         and record.digest == entry["record"]
@@ -606,7 +614,13 @@ def _as_stamped(site: str, installed: dict[str, list[tuple[str, str]]], name: st
 
 
 def _look_deeper(
-    wanted: Wanted, observed: Observed, site: str, installed: dict[str, list[tuple[str, str]]], unchanged: set[str]
+    wanted: Wanted,
+    observed: Observed,
+    site: str,
+    installed: dict[str, list[tuple[str, str]]],
+    records: dict[str, Record | None],
+    *,
+    unchanged: set[str],
 ) -> None:
     """Fill in ``pins`` and ``faults``: read all files of the distributions that are not as the stamp says."""
     _, observed.pins = planned(wanted)
@@ -626,7 +640,7 @@ def _look_deeper(
         elif name in observed.stamp.get("doubtful", []):
             observed.faults[name] = "an interrupted run was at work on it"
         elif name not in unchanged:
-            record = read_record(site, items[0][1])
+            record = records[items[0][1]]
             if record is None:
                 observed.faults[name] = "its RECORD is missing or garbled"
             elif entry and entry["version"] == items[0][0] and entry["record"] != record.digest:

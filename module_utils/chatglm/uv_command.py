@@ -35,6 +35,7 @@ from .python_env import (
     make_stamp,
     planned,
     probe,
+    read_records,
     renewed,
     site_packages,
     strangers,
@@ -529,7 +530,7 @@ class Workshop:
         """Put the user's files aside, for the environment is about to go."""
         path = self.wanted.path
         for lib in sorted(Path(path).glob("lib/python3*/site-packages")):
-            self._put_aside(strangers(path, str(lib), claims(str(lib), distributions(str(lib)))))
+            self._put_aside(strangers(path, str(lib), claims(read_records(str(lib), distributions(str(lib))))))
 
     def _build(self, plan: Plan) -> dict[str, Any]:
         wanted = self.wanted
