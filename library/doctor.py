@@ -157,7 +157,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import checks, doctor_worker
+from ansible.module_utils.chatglm import checks, doctor_worker, messages
 from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file
 from ansible.module_utils.chatglm.lock import holder
 from ansible.module_utils.chatglm.processes import die_with_parent, source_of
@@ -547,7 +547,7 @@ def main() -> None:
             "evidence": {"type": "dict", "required": True},
             "site": {"type": "str", "default": "./bootstrap ansible-playbook site.yml -i INVENTORY"},
             "deep": {"type": "bool", "default": False},
-            "language": {"type": "str", "choices": list(checks.LANGUAGES), "default": "en"},
+            "language": {"type": "str", "choices": list(messages.LANGUAGES), "default": "en"},
             "timeout": {"type": "int", "default": 180},
         },
         supports_check_mode=True,

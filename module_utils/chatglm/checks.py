@@ -13,18 +13,11 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, NamedTuple, Optional  # noqa: UP035
+from typing import Any, Callable, Dict, Optional  # noqa: UP035
 
-LANGUAGES = ("en", "zh")
+from .messages import Text
 
 OK, REPAIRABLE, YOURS, UNKNOWN = "ok", "repairable", "yours", "unknown"
-
-
-class Text(NamedTuple):
-    """A text in both languages; ``{names}`` in it are filled from the evidence's ``context``."""
-
-    en: str
-    zh: str
 
 
 Evidence = Dict[str, Any]  # noqa: UP006

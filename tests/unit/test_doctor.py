@@ -17,7 +17,7 @@ from pathlib import Path
 import doctor
 import pytest
 import yaml
-from ansible.module_utils.chatglm import checks
+from ansible.module_utils.chatglm import checks, messages
 from doctor_evidence import HEALTHY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -315,7 +315,7 @@ def test_chinese_stands_in_columns():
 def test_both_languages_have_the_same_words():
     english, chinese = callback.WORDS["en"], callback.WORDS["zh"]
     assert english.keys() == chinese.keys()
-    assert set(callback.WORDS) == set(checks.LANGUAGES)
+    assert set(callback.WORDS) == set(messages.LANGUAGES)
     for name, text in english.items():
         assert text.count("{") == chinese[name].count("{"), name
 
