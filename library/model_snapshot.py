@@ -224,7 +224,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import blocks, lock, pickle_imports, snapshot
+from ansible.module_utils.chatglm import blocks, lock, pickle_imports, progress, snapshot
 from ansible.module_utils.chatglm.addresses import secrets
 from ansible.module_utils.chatglm.content import HEAD, TransferError, gigabytes
 from ansible.module_utils.chatglm.failure import Failure
@@ -724,6 +724,7 @@ def main() -> None:
     )
     addresses = [place[name] or "" for place in module.params["sources"] for name in ("endpoint", "url")]
     module.no_log_values.update(secrets(addresses))
+    progress.begin(module.params["lock"])
     run: Snapshot | None = None
     try:
         run = Snapshot(module)

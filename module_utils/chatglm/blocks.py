@@ -18,6 +18,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import progress
+
 BLOCK = 1 << 20
 """Bytes of a block (the last one may be shorter): one flipped bit costs that much; 3.9 GB have 3720 sums, 30 KB of
 record."""
@@ -234,6 +236,7 @@ def scan(path: str | os.PathLike[str], hasher: Any, limit: int | None = None) ->
             if hasher is None:
                 digesting.free.put(buffer)
             size += used
+            progress.tell("check", os.path.basename(path), size, limit or 0)
     finally:
         os.close(handle)
         digesting.drain()

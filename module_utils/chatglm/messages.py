@@ -21,6 +21,28 @@ class Text(NamedTuple):
 
 
 MESSAGES: Mapping[str, Text] = {
+    # while a long task runs (callback_plugins/progress.py)
+    "progress.fetch": Text("fetching {name}", "正在下载 {name}"),
+    "progress.check": Text("checking {name}", "正在校验 {name}"),
+    "progress.packages": Text("fetching packages {name}", "正在下载软件包 {name}"),
+    "progress.place": Text("installing packages {name}", "正在安装软件包 {name}"),
+    "progress.verify": Text("checking package {name}", "正在校验软件包 {name}"),
+    "progress.import": Text("importing {name}", "正在导入 {name}"),
+    "progress.source": Text("fetching the source {name}", "正在下载源代码 {name}"),
+    "progress.apt": Text("installing {name}", "正在安装 {name}"),
+    "progress.imports": Text("starting Python {name}", "正在启动 Python {name}"),
+    "progress.load": Text("loading the model {name}", "正在加载模型 {name}"),
+    "progress.answer": Text("generating an answer {name}", "正在生成回答 {name}"),
+    "progress.page": Text("starting the page {name}", "正在启动网页 {name}"),
+    "progress.ask": Text("asking the page {name}", "正在向网页提问 {name}"),
+    "progress.working": Text("working {name}", "正在进行 {name}"),
+    "progress.of": Text("{done} of {total}", "{done} / {total}"),
+    "progress.written": Text("{size} written", "已写入 {size}"),
+    "progress.left": Text("{time} left", "剩余 {time}"),
+    "progress.since": Text("for {time}", "已用 {time}"),
+    "progress.seconds": Text("{s} s", "{s} 秒"),
+    "progress.minutes": Text("{m} min {s} s", "{m} 分 {s} 秒"),
+    "progress.hours": Text("{h} h {m} min", "{h} 小时 {m} 分"),
     # at the end of a run
     "summary.again": Text("run the same command again", "再运行一次同样的命令"),
 }

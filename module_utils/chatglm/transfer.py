@@ -34,6 +34,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from . import progress
 from .blocks import BLOCK, GAP, Blocks, Digesting, Tally, crc, read_block
 from .content import HEAD, TransferError, Wanted, gigabytes, what_came
 from .files import read_json
@@ -206,6 +207,7 @@ class Part:
                 else:
                     self._tally.take(kept.sums[self.length // BLOCK])
                 self.length += used
+                progress.tell("check", self.target.name, self.length, self.wanted.size or end)
         finally:
             digesting.drain()
 
@@ -329,6 +331,7 @@ class Part:
     def _write(self, buffer: bytearray, used: int) -> None:
         _put(self._handle, buffer, used, self.length)
         self.length += used
+        progress.tell("fetch", self.target.name, self.length, self.wanted.size or 0)
 
     def head(self) -> bytes:
         """Return the part's first bytes."""
