@@ -4,8 +4,8 @@ A thread reads the module's progress file through a connection of its own (with 
 master) and sends it to callback_plugins/progress.py in the main process. If nobody listens there, nothing is asked;
 if anything of this fails, nothing is shown, and the module's result is what it is.
 
-Alternatives that were left: async with polling (another way to run, two round trips a task more, and a job that outlives
-a killed run); reading the module's standard error (ssh hands it over at the end); Ansible's own result queue (internal).
+Alternatives that were left: async with polling (two round trips a task more, and a job that outlives a killed run);
+the module's standard error (ssh hands it over at the end); Ansible's own result queue (internal).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LONGEST = 4096
 
 
 def progress_file(lock: Any) -> str:
-    """Return the file beside ``lock`` as a word for the host's shell, which knows its user's home; "" if there is none."""
+    """Return the file beside ``lock`` as a word for the host's shell, which knows its user's home; or an empty text."""
     found = re.fullmatch(r"(~/|/)(?:(.*)/)?[^/]+", lock) if isinstance(lock, str) else None
     if not found or "$" in lock:
         return ""

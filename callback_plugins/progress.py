@@ -181,7 +181,7 @@ class Shown:
     """What is shown of one host's task."""
 
     def __init__(self, now: float) -> None:
-        """It has just been heard of."""
+        """Take note of a host that has just been heard of."""
         self.heard = self.printed = self.since = now
         self.state: dict[str, Any] = {}
         self.meter = Meter()
@@ -202,8 +202,8 @@ class Shown:
         def say(code: str, **values: object) -> str:
             return str(messages.say(self.language, code, **values))
 
-        done, total, written = (number(state.get(name)) for name in ("done", "total", "written"))
-        unit = "items" if state.get("unit") == "items" else "bytes"
+        done, total, written, memory = (number(state.get(name)) for name in ("done", "total", "written", "memory"))
+        unit = "items" if state.get("items") else "bytes"
         code = f"progress.{state.get('stage')}"
         what = say(code if code in messages.MESSAGES else "progress.working", name=plain(state.get("name", ""))).strip()
         rate = self.meter.rate(now)
@@ -213,12 +213,15 @@ class Shown:
             parts.append(f"{100 * min(done, total) // total}%" if total else "")
         if written:
             parts.append(say("progress.written", size=size(written)))
-        if rate is not None and (written or unit == "bytes") and (done or written):
+        if memory:
+            parts.append(say("progress.memory", size=size(memory)))
+        # Packages and pages are of all sizes: a number of them has no rate, and foretells nothing.
+        if rate is not None and (written or (done and unit == "bytes")):
             parts.append(f"{size(rate)}/s")
-        if rate and total and unit == "bytes" and not written and done < total:
-            parts.append(say("progress.left", time=duration((total - done) / rate, say)))
-        elif not total or unit == "items":
+        if not total or unit == "items":
             parts.append(say("progress.since", time=duration(now - self.since, say)))
+        elif rate and done < total:
+            parts.append(say("progress.left", time=duration((total - done) / rate, say)))
         return parts
 
     def line(self, host: str, now: float, columns: int = 0) -> str:
@@ -409,7 +412,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             return
         if self.screen is not None:
             columns, rows = self.screen.size()
-            lines = [shown.line(name, now, columns - 1) for name, (_, shown) in zip(names(self.shown), hosts)]
+            lines = [
+                shown.line(name, now, columns - 1) for name, (_, shown) in zip(names(self.shown), hosts, strict=True)
+            ]
             self.screen.draw(lines[: max(1, rows - 2)])
             return
         for host, shown in hosts:

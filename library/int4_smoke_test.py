@@ -166,7 +166,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import lock, smoke, smoke_worker
+from ansible.module_utils.chatglm import lock, progress, smoke, smoke_worker
 from ansible.module_utils.chatglm import page as page_client
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import digest_of, read_json, sha256_file, unusable, write_json
@@ -272,17 +272,23 @@ def run_model(params: dict[str, Any], log: Path) -> dict[str, Any]:
     deadline = [time.monotonic() + params["load_timeout"]]
     report: dict[str, Any] | None = None
     with Child(command, log, stdin=source_of(smoke_worker).encode(), read=True) as child:
+
+        def look() -> None:
+            memory = progress.of_process(child.process.pid, "status", "VmRSS")
+            progress.tell("answer" if phase == "answer" else "load", memory=memory)
+
         try:
-            for line in child.lines(deadline):
-                if not line.startswith(smoke_worker.MARK):
-                    continue
-                event = json.loads(line[len(smoke_worker.MARK) :])
-                report = event.get("report", report)
-                phase = event.get("phase", phase)
-                if phase == "answer":
-                    deadline[0] = time.monotonic() + params["answer_timeout"]
-                if report is not None:
-                    break
+            with progress.watched(look):
+                for line in child.lines(deadline):
+                    if not line.startswith(smoke_worker.MARK):
+                        continue
+                    event = json.loads(line[len(smoke_worker.MARK) :])
+                    report = event.get("report", report)
+                    phase = event.get("phase", phase)
+                    if phase == "answer":
+                        deadline[0] = time.monotonic() + params["answer_timeout"]
+                    if report is not None:
+                        break
         except TimeoutError:
             limit = "answer_timeout" if phase == "answer" else "load_timeout"
             verdict = smoke.timed_out(f"model, {phase}", params[limit], f"smoke_test_{limit}")
@@ -312,6 +318,7 @@ def wait_for_page(child: Child, page: page_client.Page, params: dict[str, Any], 
         status = page.status()
         if status == 200:
             return
+        progress.tell("page", memory=progress.of_process(child.process.pid, "status", "VmRSS"))
         time.sleep(0.1)
     verdict = smoke.timed_out(
         f"page, start (GET / answers {status or 'nothing'})", params["load_timeout"], "smoke_test_load_timeout"
@@ -335,6 +342,7 @@ def run_page(params: dict[str, Any], model: dict[str, Any], log: Path) -> dict[s
     with Child([params["launcher"]], log) as child:
         wait_for_page(child, page, params, model)
         ready = time.monotonic() - started
+        progress.tell("ask")
         try:
             endpoint = page.endpoint()
             first = page.ask(endpoint, params["question"], [], limit)
@@ -506,6 +514,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    progress.begin(module.params["lock"])
     try:
         run(module)
     except Failure as failure:

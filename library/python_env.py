@@ -219,7 +219,7 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import lock, pip_config
+from ansible.module_utils.chatglm import lock, pip_config, progress
 from ansible.module_utils.chatglm.addresses import secrets
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import unusable
@@ -290,6 +290,7 @@ def main() -> None:
     )
     params = module.params
     module.no_log_values.update(secrets([params["index_url"], params["torch_index_url"], *params["find_links"]]))
+    progress.begin(params["lock"])
     workshop: Workshop | None = None
     try:
         for name in ("path", "python", "cache_dir"):

@@ -113,12 +113,13 @@ import ssl
 import subprocess
 import tempfile
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import lock
+from ansible.module_utils.chatglm import lock, progress
 from ansible.module_utils.chatglm.addresses import secrets, without_password
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json, unusable, write_atomic
@@ -270,7 +271,8 @@ class Checkout:
         )
         what = f"git {args[0]}"
         try:
-            out, err = process.communicate(timeout=self.timeout)
+            with progress.watched(lambda: progress.tell("source", "", arrived(where))) if network else nullcontext():
+                out, err = process.communicate(timeout=self.timeout)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGTERM)  # git removes its lock files on SIGTERM
             try:
@@ -593,6 +595,11 @@ class Checkout:
             self.rebuild(seen)
 
 
+def arrived(where: Path) -> int:
+    """Return the bytes of the packs that git is fetching."""
+    return sum(path.stat().st_size for path in (where / ".git" / "objects" / "pack").glob("tmp_pack_*"))
+
+
 def _dubious(error: GitError, dest: Path) -> Failure:
     return Failure(
         f"git refuses {dest}, which belongs to another user: {' '.join(error.text.split())[:200]}",
@@ -715,6 +722,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     module.no_log_values.update(secrets([module.params["url"]]))
+    progress.begin(module.params["lock"])
     try:
         result = run(module.params, module.check_mode, module.get_bin_path("git"))
     except Failure as failure:

@@ -30,14 +30,13 @@ class Reporter:
         self.stage = ("", "")
         self.due = 0.0
 
-    def tell(self, stage: str, name: str, done: int, total: int, unit: str, written: int) -> None:
+    def tell(self, stage: str, name: str, state: dict[str, int]) -> None:
         """Write the state if it is time; a new stage is told at once."""
         now = time.monotonic()
         if now < self.due and (stage, name) == self.stage:
             return
         self.stage, self.due = (stage, name), now + SECONDS
-        state = {"run": self.run, "stage": stage, "name": name[-200:], "done": done, "total": total}
-        text = json.dumps({**state, "unit": unit, "written": written, "at": now})
+        text = json.dumps({**state, "run": self.run, "stage": stage, "name": name[-200:], "at": now})
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         handle = os.open(self.path + NEW, flags, 0o600)
         try:
@@ -65,7 +64,7 @@ def begin(lock: str) -> None:
         atexit.register(_reporter.end)
 
 
-def tell(stage: str, name: str = "", done: int = 0, total: int = 0, unit: str = "bytes", written: int = 0) -> None:
+def tell(stage: str, name: str = "", done: int = 0, total: int = 0, **more: int) -> None:
     """Tell what is being done.
 
     Args:
@@ -73,13 +72,22 @@ def tell(stage: str, name: str = "", done: int = 0, total: int = 0, unit: str = 
         name: of the file or package.
         done: how much of it is done.
         total: of how much; 0 if nobody knows.
-        unit: bytes or items.
-        written: bytes written on the way, where items are counted.
+        more: items (1: what is counted is no bytes); written, memory (bytes, where they are all that is known).
 
     """
     if _reporter is not None:
         with contextlib.suppress(Exception):  # a full disk, a folder that is not there yet
-            _reporter.tell(stage, name, done, total, unit, written)
+            _reporter.tell(stage, name, {"done": done, "total": total, **more})
+
+
+def of_process(pid: int, file: str, name: str) -> int:
+    """Return a number that the kernel keeps of a process, 0 where it does not: ``wchar`` in io, ``VmRSS`` in status."""
+    with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/{file}", encoding="ascii") as stream:
+        for line in stream:
+            if line.startswith(name + ":"):
+                words = line.split()
+                return int(words[1]) * (1024 if words[2:] == ["kB"] else 1)
+    return 0
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import progress
 from .failure import Failure
 from .files import digest_of, read_json, sha256_bytes, write_json
 from .locks import Pin, applicable, environment_of, normalise, same_version
@@ -667,7 +668,12 @@ def find_damage(site: str, suspects: list[tuple[str, Record]]) -> dict[str, str]
     # Hashing releases the interpreter's lock, so threads use all cores.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         faults = pool.map(lambda item: damage(site, item[1]), suspects)
-        return {name: fault for (name, _), fault in zip(suspects, faults, strict=True) if fault}
+        found = {}
+        for number, ((name, _), fault) in enumerate(zip(suspects, faults, strict=True), 1):
+            progress.tell("verify", "", number, len(suspects), items=1)
+            if fault:
+                found[name] = fault
+        return found
 
 
 def make_plan(wanted: Wanted, observed: Observed) -> Plan:

@@ -30,7 +30,8 @@ def fingerprint(home: str, outside: Iterable[str] = (), ignore: Iterable[str] = 
     """Return a hex SHA-256 over the names and the status of all files below ``home``, and of those in ``outside``.
 
     Args:
-        home: the folder; its ``cache``, ``run``, lock, progress and every ``__pycache__`` are left out, as are times of folders.
+        home: the folder; its ``cache``, ``run``, lock, progress and every ``__pycache__`` are left out, as are times of
+            folders.
         outside: absolute paths of further files; an absent one counts as such.
         ignore: paths relative to ``home`` to leave out.
 

@@ -9,12 +9,13 @@ import re
 import shutil
 import ssl
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from . import progress
 from .addresses import masked
 from .failure import Failure
 from .files import write_atomic, write_json
@@ -328,25 +329,37 @@ class Workshop:
         self.stderr = ""
         self.kept: list[str] = []
 
-    def _run(self, arguments: list[str], doing: str, extra: Mapping[str, str] | None = None, stdin: str = "") -> str:
+    def _run(
+        self,
+        arguments: list[str],
+        doing: str,
+        extra: Mapping[str, str] | None = None,
+        stdin: str = "",
+        look: Callable[[int], None] = lambda _pid: None,
+    ) -> str:
         environment = {**base_environment(self.environ, self.sources, self.wanted), **(extra or {})}
         if self.sources.ca_bundle:
             bundle = f"{self.wanted.cache_dir}/ca-bundle.pem"
             write_atomic(bundle, certificates(self.sources.ca_bundle, self.environ))
             environment["SSL_CERT_FILE"] = bundle
         try:
-            done = subprocess.run(
+            with subprocess.Popen(
                 [self.uv, *arguments],
-                input=stdin,
-                capture_output=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
-                timeout=self.timeout,
                 env=environment,
                 cwd="/",
-                check=False,
-                preexec_fn=die_with_parent(),  # an orphan would go on writing where the next run builds
-            )
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - no other thread yet; an orphan would go on writing
+            ) as child:
+                try:
+                    with progress.watched(lambda: look(child.pid)):
+                        output, told = child.communicate(stdin, timeout=self.timeout)
+                except BaseException:
+                    child.kill()
+                    raise
         except subprocess.TimeoutExpired as error:
             raise Failure(
                 f"uv still at work after {self.timeout:.0f} s while {doing}",
@@ -360,14 +373,14 @@ class Workshop:
                 "name one on the host with virtualenv_uv (https://docs.astral.sh/uv)",
             ) from error
         # uv's list of every package says nothing that the plan does not.
-        self.stderr += re.sub(r"(?m)^ (\+|-|~| *Downloaded) .*\n|^Downloading .*\n", "", masked(done.stderr))
-        if done.returncode:
-            failure = explain(done.stderr or done.stdout, doing)
+        self.stderr += re.sub(r"(?m)^ (\+|-|~| *Downloaded) .*\n|^Downloading .*\n", "", masked(told))
+        if child.returncode:
+            failure = explain(told or output, doing)
             if failure.found.startswith(_UNKNOWN):
                 # It may be the cache that is at fault (a power cut); the next run shall not meet the same one.
                 self._drop_cache()
             raise failure
-        return done.stdout
+        return output
 
     def _make_cache(self) -> None:
         cache = Path(self.wanted.cache_dir)
@@ -388,9 +401,20 @@ class Workshop:
         where, environment = locations(self.sources, pins, minor)
         command = ["pip", "install", "--python", f"{folder}/bin/python", "--require-hashes", "--no-deps"]
         command += ["--only-binary", ":all:", *(["--reinstall"] if reinstall else []), *where, "-r", "-"]
-        self._run(
-            command, f"installing {len(pins)} packages", environment, "".join(f"{pin.requirement()}\n" for pin in pins)
-        )
+        site = site_packages(folder, minor)
+        before = len(distributions(site))
+
+        def look(pid: int) -> None:
+            """Tell what uv, which says nothing while it works, has unpacked in its cache, then put into its place."""
+            placed = len(distributions(site)) - before
+            with contextlib.suppress(OSError):
+                fetched = len(os.listdir(f"{self.wanted.cache_dir}/archive-v0"))
+            stage, done = ("place", placed) if placed > 0 else ("packages", fetched)
+            written = progress.of_process(pid, "io", "wchar")
+            progress.tell(stage, "", min(done, len(pins)), len(pins), items=1, written=written)
+
+        lines = "".join(f"{pin.requirement()}\n" for pin in pins)
+        self._run(command, f"installing {len(pins)} packages", environment, lines, look)
 
     def _second_round(self, folder: str, interpreter: Interpreter, pins: dict[str, Pin]) -> None:
         """Read every file, and install again what is not as it should be.
@@ -451,6 +475,7 @@ class Workshop:
         # Some write there as soon as they are imported.
         environment.update(HF_HOME=f"{self.wanted.cache_dir}/huggingface", XDG_CACHE_HOME=self.wanted.cache_dir)
         command = [f"{folder}/bin/python", *SOURCES_ONLY, "-c", _IMPORTER, *names]
+        progress.tell("import", " ".join(names))
         try:
             done = subprocess.run(
                 command,
