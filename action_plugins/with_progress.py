@@ -110,7 +110,7 @@ class ActionModule(Normal):  # type: ignore[misc]
         self._task.environment = [*(self._task.environment or []), {WANTED: run}]
         about = {"host": task_vars.get("inventory_hostname", ""), "task": self._task.get_name(), "run": run}
         about["language"] = str(task_vars.get("chatglm_language", ""))
-        command = f"head -c {LONGEST} {path} 2>/dev/null"
+        command = f"test -f {path} && head -c {LONGEST} {path}"
         watch = Watch(self._connection, self._play_context, command, run, about)
         watch.thread.start()
         return watch

@@ -27,7 +27,7 @@ MESSAGES: Mapping[str, Text] = {
     "progress.packages": Text("fetching packages {name}", "正在下载软件包 {name}"),
     "progress.place": Text("installing packages {name}", "正在安装软件包 {name}"),
     "progress.verify": Text("checking packages {name}", "正在校验软件包 {name}"),
-    "progress.import": Text("importing {name}", "正在导入 {name}"),
+    "progress.import": Text("importing the packages {name}", "正在试导入软件包 {name}"),
     "progress.source": Text("fetching the source {name}", "正在下载源代码 {name}"),
     "progress.apt": Text("installing {name}", "正在安装 {name}"),
     "progress.load": Text("loading the model {name}", "正在加载模型 {name}"),

@@ -475,7 +475,7 @@ class Workshop:
         # Some write there as soon as they are imported.
         environment.update(HF_HOME=f"{self.wanted.cache_dir}/huggingface", XDG_CACHE_HOME=self.wanted.cache_dir)
         command = [f"{folder}/bin/python", *SOURCES_ONLY, "-c", _IMPORTER, *names]
-        progress.tell("import", " ".join(names))
+        progress.tell("import")
         try:
             done = subprocess.run(
                 command,
