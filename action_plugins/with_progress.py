@@ -22,12 +22,12 @@ import time
 from typing import Any
 
 from ansible.plugins.action.normal import ActionModule as Normal
-from ansible.plugins.loader import connection_loader
+from ansible.plugins.loader import become_loader, connection_loader
 
 LISTENER = "CHATGLM_PROGRESS_SOCKET"
 WANTED = "CHATGLM_PROGRESS"  # module_utils/chatglm/progress.py
-FIRST, PAUSE = 1.5, 1.0
-"""Seconds to the first look, so that a short task costs nothing, and between two."""
+FIRST = 1.5
+"""Seconds to the first look, so that a short task costs nothing."""
 LONGEST = 4096
 
 
@@ -41,42 +41,64 @@ def progress_file(lock: Any) -> str:
 
 
 class Watch:
-    """Reads the file, again and again, and sends what is new."""
+    """Looks again and again, from a thread, and sends what it sees.
 
-    def __init__(self, connection: Any, play_context: Any, command: str, run: str, about: dict[str, Any]) -> None:
+    Args:
+        connection: the task's own; its like is opened, for two threads cannot share one.
+        play_context: the task's.
+        about: what every message says: host, language.
+
+    """
+
+    pause = 1.0
+    """Seconds between two looks."""
+
+    def __init__(self, connection: Any, play_context: Any, about: dict[str, Any]) -> None:
         """Keep what is needed; nothing is opened yet."""
-        self.first, self.play_context, self.command, self.run = connection, play_context, command, run
-        self.about = about
+        self.first, self.play_context, self.about = connection, play_context, about
         self.over = threading.Event()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
         self.thread = threading.Thread(target=self.watch, name="progress", daemon=True)
+
+    def connect(self, become: bool = False) -> Any:
+        """Return a connection like the task's own, with its become only if that is asked for."""
+        connection = connection_loader.get(self.first.transport, self.play_context, None)
+        connection.set_options(direct=self.first.get_options())
+        if become and self.first.become:
+            plugin = become_loader.get(self.first.become.name)
+            plugin.set_options(direct=self.first.become.get_options())
+            connection.set_become_plugin(plugin)
+        return connection
+
+    @staticmethod
+    def ask(connection: Any, command: str) -> str:
+        """Return what a command on the host prints, or an empty text."""
+        if connection.become:
+            command = connection.become.build_become_command(command, connection._shell)
+        status, output, _ = connection.exec_command(command, sudoable=bool(connection.become))
+        return str(output, "utf-8", "replace") if status == 0 else ""
+
+    def look(self) -> dict[str, Any] | None:
+        """Return what the task is at, None if there is nothing to tell."""
+        raise NotImplementedError
 
     def send(self, state: dict[str, Any] | None) -> None:
         """Send a state, None at the end; one that finds no room is lost, another follows."""
         with contextlib.suppress(OSError):
             self.socket.sendto(json.dumps({**self.about, "state": state}).encode(), os.environ[LISTENER])
 
-    def connect(self) -> Any:
-        """Return a connection like the task's own, but without its become: two threads cannot share one."""
-        connection = connection_loader.get(self.first.transport, self.play_context, None)
-        connection.set_options(direct=self.first.get_options())
-        return connection
-
     def watch(self) -> None:
-        """Read until the task is over."""
+        """Look until the task is over."""
         with contextlib.suppress(Exception):
-            pause, connection = FIRST, None
+            pause = FIRST
             while not self.over.wait(pause):
                 begin = time.monotonic()
-                connection = connection or self.connect()
-                status, output, _ = connection.exec_command(self.command, sudoable=False)
+                state = self.look()
                 # On a slow line a look takes its time; it shall not be busy with that.
-                pause = max(PAUSE, 5 * (time.monotonic() - begin))
-                with contextlib.suppress(ValueError):
-                    state = json.loads(output) if status == 0 else None
-                    if isinstance(state, dict) and state.get("run") == self.run and not self.over.is_set():
-                        self.send(state)
+                pause = max(self.pause, 2 * (time.monotonic() - begin))
+                if state is not None and not self.over.is_set():
+                    self.send(state)
 
     def end(self) -> None:
         """Let the thread go; one that hangs in a dead connection is left behind and ends with this process."""
@@ -86,31 +108,53 @@ class Watch:
         self.socket.close()
 
 
+class FileWatch(Watch):
+    """Reads what a module of this project tells."""
+
+    def __init__(self, path: str, run: str, *rest: Any) -> None:
+        """Keep the file, a word for the host's shell, and what a state of this run says."""
+        super().__init__(*rest)
+        self.command, self.run = f"test -f {path} && head -c {LONGEST} {path}", run
+        self.connection: Any = None
+
+    def look(self) -> dict[str, Any] | None:
+        """Return the file's content if this run wrote it."""
+        self.connection = self.connection or self.connect()
+        with contextlib.suppress(ValueError):
+            state = json.loads(self.ask(self.connection, self.command))
+            if isinstance(state, dict) and state.get("run") == self.run:
+                return state
+        return None
+
+
 class ActionModule(Normal):  # type: ignore[misc]
     """Any module that tells its progress: its own plugin is one line."""
 
+    watching = Watch  # for apt.py, which cannot import this file by a name
+
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module, watched."""
-        watch = None
+        """Run the module, watched if somebody wants to see it."""
+        watch, environment = None, self._task.environment
         with contextlib.suppress(Exception):
-            watch = self.prepare(task_vars or {})
+            if os.environ.get(LISTENER) and not self._task.check_mode and not self._task.async_val:
+                told = task_vars or {}
+                about = {name: str(told.get(name, "")) for name in ("inventory_hostname", "chatglm_language")}
+                watch = self.prepare(about)
+                if watch is not None:
+                    watch.thread.start()
         try:
             return super().run(tmp, task_vars)
         finally:
+            self._task.environment = environment
             if watch is not None:
                 with contextlib.suppress(Exception):
                     watch.end()
 
-    def prepare(self, task_vars: dict[str, Any]) -> Watch | None:
-        """Start to watch if somebody wants to see it."""
+    def prepare(self, about: dict[str, Any]) -> Watch | None:
+        """Return what watches the task, None if there is nothing to see."""
         path = progress_file(self._task.args.get("lock"))
-        if not os.environ.get(LISTENER) or self._task.check_mode or self._task.async_val or not path:
+        if not path:
             return None
         run = secrets.token_hex(8)
         self._task.environment = [*(self._task.environment or []), {WANTED: run}]
-        about = {"host": task_vars.get("inventory_hostname", ""), "task": self._task.get_name(), "run": run}
-        about["language"] = str(task_vars.get("chatglm_language", ""))
-        command = f"test -f {path} && head -c {LONGEST} {path}"
-        watch = Watch(self._connection, self._play_context, command, run, about)
-        watch.thread.start()
-        return watch
+        return FileWatch(path, run, self._connection, self._play_context, about)

@@ -396,11 +396,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
         """
         told = json.loads(message)
-        host, state = str(told["host"]), told["state"]
+        host, state = told["inventory_hostname"], told["state"]
         if state is None:
             self.shown.pop(host, None)
         elif isinstance(state, dict):
-            language = catalogue().spoken(told["language"], os.environ)
+            language = catalogue().spoken(told["chatglm_language"], os.environ)
             self.shown.setdefault(host, Shown(now)).take(now, state, language)
 
     def show(self, now: float) -> None:
