@@ -23,6 +23,40 @@ class Text(NamedTuple):
 MESSAGES: Mapping[str, Text] = {
     # at the end of a run
     "summary.again": Text("run the same command again", "再运行一次同样的命令"),
+    # the way out (library/uninstall.py)
+    "uninstall.removed": Text(
+        "removed    {files} files in {home}: {size} freed", "已删除    {home} 中的 {files} 个文件，释放 {size}"
+    ),
+    "uninstall.would": Text(
+        "would remove  {files} files in {home}: {size}", "将会删除  {home} 中的 {files} 个文件，共 {size}"
+    ),
+    "uninstall.stopped": Text("stop       {process}", "停止      {process}"),
+    "uninstall.elsewhere": Text("remove     {path}", "删除      {path}"),
+    "uninstall.packages": Text("remove     packages {names}", "删除      软件包 {names}"),
+    "uninstall.nothing": Text("nothing to remove in {home}", "{home} 中没有可删除的内容"),
+    "uninstall.kept": Text("kept       {path} ({files} files): {why}", "保留      {path}（{files} 个文件）：{why}"),
+    "uninstall.more": Text(
+        "kept       {count} more (ansible-playbook -v shows all)",
+        "保留      另有 {count} 项（ansible-playbook -v 显示全部）",
+    ),
+    "uninstall.needed": Text("kept       package {name}: {by} needs it", "保留      软件包 {name}：{by} 需要它"),
+    "uninstall.unknown": Text(
+        "kept       {path} and the packages of CUDA: no record says that they came from here; if you want them gone:"
+        " sudo apt-get remove libcudart11.0 libcublaslt11 libcudart12 libcublaslt12; sudo rm {path}",
+        "保留      {path} 和 CUDA 软件包：没有记录表明它们由本项目安装；如需删除："
+        "sudo apt-get remove libcudart11.0 libcublaslt11 libcudart12 libcublaslt12; sudo rm {path}",
+    ),
+    "uninstall.yours": Text("not put there by this project", "不是本项目放置的"),
+    "uninstall.edited": Text("changed since it was installed", "安装后被修改过"),
+    "uninstall.package": Text("of a package that you installed", "属于您自己安装的软件包"),
+    "uninstall.commits": Text("the clone has commits, branches or hooks of yours", "该克隆中有您的提交、分支或钩子"),
+    "uninstall.link": Text("a symbolic link, which is not followed", "符号链接，不会跟随"),
+    "uninstall.asked": Text("kept as asked for (chatglm_keep_weights)", "按要求保留（chatglm_keep_weights）"),
+    "uninstall.unproven": Text(
+        "no record shows what of it is yours; if nothing is, remove it",
+        "没有记录表明其中哪些是您的；如果都不是，请自行删除",
+    ),
+    "uninstall.mount": Text("another file system is mounted there", "那里挂载了另一个文件系统"),
 }
 
 
