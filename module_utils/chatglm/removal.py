@@ -21,6 +21,8 @@ LOCK = "state/lock"
 _OWN = re.compile(
     r"bin/(chatglm|chatglm-run|uv|\.ansible_tmp\w{8}uv|chatglm\.bash|chatglm-completion\.bash)"
     r"|cache/(gradio|modules|pycache|huggingface/modules)/.*|cache/huggingface/hub/version\.txt|cache/uv\.removing/.*"
+    # gradio writes that beside itself.
+    r"|venv/lib/python3\.\d+/site-packages/gradio/hash_seed\.txt"
     r"|cache/ca-bundle\.pem|cache/huggingface/version\.txt"
     r"|run/(page|chatglm|service)\.(pid|log|json)"
     r"|state/(lock|(weights|proof|seal|removed|cuda_libs|service|windows|\w+_patch)\.json|weights\.sha256|page-auth|page_auth)"
