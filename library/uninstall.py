@@ -114,6 +114,7 @@ import signal
 import stat
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,7 @@ UNIT = "/etc/systemd/system/chatglm.service"
 WANTS = "/etc/systemd/system/multi-user.target.wants/chatglm.service"
 DPKG = "/var/lib/dpkg/status"
 OUTSIDE = (".local/bin/chatglm", ".local/share/bash-completion/completions/chatglm")
+MOVED = "source.partial/removed-git"  # site.yml removes that folder as well
 SHOWN = 20  # lines of a list in the summary
 GRACE = 10  # seconds that a page has to end
 
@@ -181,7 +183,9 @@ def of_virtualenv(home: str, evidence: removal.Evidence) -> None:
     path = f"{home}/venv"
     stamp = python_env.read_stamp(path)
     if not stamp:
-        evidence.whole["venv"] = "unproven"
+        # What is left where a user's files stayed is no environment any more.
+        if any(os.path.lexists(f"{path}/{name}") for name in ("pyvenv.cfg", "bin/python", removal.STAMP[5:])):
+            evidence.whole["venv"] = "unproven"
         return
     evidence.proven.add(removal.STAMP)
     with contextlib.suppress(OSError):
@@ -431,29 +435,28 @@ def remove(home: str, plan: removal.Plan) -> None:
     folders = Folders(home)
     moved = False
 
+    def place(path: str) -> str:
+        inside = path == "source/.git" or path.startswith("source/.git/")
+        return MOVED + path[len("source/.git") :] if moved and inside else path
+
     def drop(path: str, call: Any) -> None:
         folder, _, name = path.rpartition("/")
         with contextlib.suppress(FileNotFoundError):
             call(name, dir_fd=folders.at(folder))
 
     for path in plan.files:
-        place = path
-        if path.startswith("source/.git/"):
-            if not moved:
-                # At once: half a repository would prove nothing of the files beside it, and be nobody's.
-                moved = True
-                folders.at("")
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename("source/.git", "source.partial", src_dir_fd=folders.root, dst_dir_fd=folders.root)
-            place = "source.partial" + path[len("source/.git") :]
-        drop(place, os.unlink)
-    folders.at("")
-    for path in plan.folders:
-        place = path
-        if moved and (path == "source/.git" or path.startswith("source/.git/")):
-            place = "source.partial" + path[len("source/.git") :]
+        if not moved and path.startswith("source/.git/"):
+            # At once: half a repository would prove nothing of the files beside it, and be nobody's.
+            with contextlib.suppress(FileExistsError):
+                os.mkdir("source.partial", dir_fd=folders.root)
+            above, name = MOVED.split("/")
+            os.rename("source/.git", name, src_dir_fd=folders.root, dst_dir_fd=folders.at(above))
+            moved = True
+        drop(place(path), os.unlink)
+    more = ["source.partial"] if moved and "source.partial" not in plan.folders else []
+    for path in [*plan.folders, *more]:
         try:
-            drop(place, os.rmdir)
+            drop(place(path), os.rmdir)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EBUSY):
                 raise
@@ -510,6 +513,11 @@ class Uninstall:
                 "stop them, then run again",
             )
         items = walk(self.home) if there else []
+        # One that this very run has made is nothing to tell.
+        self.had_lock = getattr(self, "had_lock", os.path.lexists(f"{self.home}/{removal.LOCK}"))
+# And it holds a name while it is held, which takes room.
+        items = [replace(item, size=0) if item.path == removal.LOCK else item for item in items]
+        items = [item for item in items if item.path != removal.LOCK or self.had_lock]
         params = self.module.params
         git = self.module.get_bin_path("git")
         self.plan = removal.plan(
@@ -582,9 +590,12 @@ class Uninstall:
             stop(self.pages, self.homes)
         for path in self.links:
             os.unlink(path)
-        if self.plan.kept and self.plan.changed:
-            write_json(f"{self.home}/{removal.NOTE}", {"kept": sorted(self.plan.kept)})
+        kept = sorted(path for path, reason in self.plan.kept.items() if reason != "note")
+        if kept and self.plan.changed and read_json(f"{self.home}/{removal.NOTE}") != {"kept": kept}:
+            write_json(f"{self.home}/{removal.NOTE}", {"kept": kept})
         if os.path.isdir(self.home):
+            if not self.had_lock:
+                self.plan.files.append(removal.LOCK)
             remove(self.home, self.plan)
             if self.goes:
                 with contextlib.suppress(OSError):

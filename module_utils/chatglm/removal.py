@@ -194,7 +194,7 @@ def plan(items: Iterable[Item], evidence: Evidence) -> Plan:
         # What knows that the rest was removed, and what proves the weights that were to be kept.
         stay = {NOTE} | ({"state/weights.json", "state/weights.sha256"} if "asked" in theirs else set())
         result.kept.update({item.path: "note" for item in entries if item.path in stay})
-    held = {parent for path in result.kept for parent in _parents(path)}
+    held = {parent for path in result.kept for parent in _parents(path)} | ({"state"} if theirs else set())
     going = [item for item in entries if item.path not in result.kept]
     result.files = [item.path for item in sorted(going, key=lambda item: (_rank(item.path), item.path))]
     gone = {path for path in folders if path not in held and path not in result.kept}
