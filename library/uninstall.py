@@ -130,6 +130,7 @@ UNIT = "/etc/systemd/system/chatglm.service"
 WANTS = "/etc/systemd/system/multi-user.target.wants/chatglm.service"
 DPKG = "/var/lib/dpkg/status"
 OUTSIDE = (".local/bin/chatglm", ".local/share/bash-completion/completions/chatglm")
+COMPLETION = "bash completion of chatglm. Written by Ansible."
 MOVED = "source.partial/removed-git"  # site.yml removes that folder as well
 SHOWN = 20  # lines of a list in the summary
 GRACE = 10  # seconds that a page has to end
@@ -325,17 +326,30 @@ def gather(home: str, items: list[removal.Item], keep_weights: bool, git: str | 
     return evidence
 
 
-def links_outside(homes: tuple[str, ...]) -> list[str]:
-    """Return the command's link and the completion in the user's home that belong to this installation."""
+def outside(homes: tuple[str, ...]) -> list[str]:
+    """Return the command's link and completion in the user's home, and the folders that are empty without them."""
+    user = os.path.expanduser("~")
+    link, completion = (os.path.join(user, name) for name in OUTSIDE)
     found = []
-    for name in OUTSIDE:
-        path = os.path.join(os.path.expanduser("~"), name)
-        if os.path.islink(path):
-            target = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
-            if any(target.startswith(f"{home}/") for home in homes):
-                found.append(path)
-        elif removal.names_home(text_of(path), *homes):
-            found.append(path)
+    target = os.path.normpath(os.path.join(os.path.dirname(link), os.readlink(link))) if os.path.islink(link) else ""
+    ours = any(target.startswith(f"{home}/") for home in homes)
+    if ours:
+        found.append(link)
+    # It names no home: with another installation's command it is that one's.
+    if (ours or not os.path.lexists(link)) and COMPLETION in text_of(completion):
+        found.append(completion)
+    for path in (link, completion):
+        folder = os.path.dirname(path)
+        while folder != user and not os.path.islink(folder):
+            try:
+                rest = {f"{folder}/{name}" for name in os.listdir(folder)}
+            except FileNotFoundError:  # by an interrupted run
+                rest = set()
+            if not rest <= {item.rstrip("/") for item in found}:
+                break
+            if os.path.isdir(folder) and f"{folder}/" not in found:
+                found.append(f"{folder}/")
+            folder = os.path.dirname(folder)
     return found
 
 
@@ -358,7 +372,10 @@ def for_root(home: str, homes: tuple[str, ...]) -> tuple[dict[str, Any], dict[st
 
 
 def running(homes: tuple[str, ...]) -> tuple[dict[int, str], list[str]]:
-    """Return the pages that run, by process id, and other programs of the installation, both in words."""
+    """Return the pages that run, by process id, and other programs of the installation, both in words.
+
+    Those of the unit end with it.
+    """
     pages, others = {}, []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -367,6 +384,8 @@ def running(homes: tuple[str, ...]) -> tuple[dict[int, str], list[str]]:
             words = (folder / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
             told = f"pid {folder.name} ({' '.join(words)[:200]})"
             role = removal.role_of(words, *homes)
+            if role and f"/{os.path.basename(UNIT)}" in text_of(f"{folder}/cgroup"):
+                continue
             if role == "page":
                 pages[int(folder.name)] = told
             elif role:
@@ -515,7 +534,7 @@ class Uninstall:
         items = walk(self.home) if there else []
         # One that this very run has made is nothing to tell.
         self.had_lock = getattr(self, "had_lock", os.path.lexists(f"{self.home}/{removal.LOCK}"))
-# And it holds a name while it is held, which takes room.
+        # And it holds a name while it is held, which takes room.
         items = [replace(item, size=0) if item.path == removal.LOCK else item for item in items]
         items = [item for item in items if item.path != removal.LOCK or self.had_lock]
         params = self.module.params
@@ -523,7 +542,7 @@ class Uninstall:
         self.plan = removal.plan(
             items, gather(self.home, items, params["keep_weights"], git) if there else removal.Evidence()
         )
-        self.links = links_outside(self.homes)
+        self.links = outside(self.homes) if there else []
         self.root, self.needed, self.unknown = for_root(self.home, self.homes)
         self.goes = there and not self.plan.kept and not self.linked and not os.path.ismount(self.home)
 
@@ -589,7 +608,8 @@ class Uninstall:
         if self.pages:
             stop(self.pages, self.homes)
         for path in self.links:
-            os.unlink(path)
+            with contextlib.suppress(FileNotFoundError):
+                (os.rmdir if path.endswith("/") else os.unlink)(path)
         kept = sorted(path for path, reason in self.plan.kept.items() if reason != "note")
         if kept and self.plan.changed and read_json(f"{self.home}/{removal.NOTE}") != {"kept": kept}:
             write_json(f"{self.home}/{removal.NOTE}", {"kept": kept})

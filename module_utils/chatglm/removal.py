@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-AREAS = ("venv", "source", "models", "bin", "cache", "run", "state")
+AREAS = ("venv", "source", "models", "bin", "lib", "cache", "run", "state")
 """Folders of ours directly under home. Empty folders below them go too; an empty folder elsewhere is the user's."""
 NOTE = "state/removed.json"
 """Stays as long as files of the user's do: a later run then knows that the rest was removed."""
@@ -19,13 +19,13 @@ LOCK = "state/lock"
 
 # What else than files of packages, clone and weights this project writes, by the whole path relative to home.
 _OWN = re.compile(
-    r"bin/(chatglm|chatglm-run|uv|\.ansible_tmp\w{8}uv|chatglm\.bash|chatglm-completion\.bash)"
+    r"bin/(chatglm|chatglm-run|uv|\.ansible_tmp\w{8}uv)|lib/chatglm/\w+\.py"
     r"|cache/(gradio|modules|pycache|huggingface/modules)/.*|cache/huggingface/hub/version\.txt|cache/uv\.removing/.*"
     # gradio writes that beside itself.
     r"|venv/lib/python3\.\d+/site-packages/gradio/hash_seed\.txt"
     r"|cache/ca-bundle\.pem|cache/huggingface/version\.txt"
-    r"|run/(page|chatglm|service)\.(pid|log|json)"
-    r"|state/(lock|(weights|proof|seal|removed|cuda_libs|service|windows|\w+_patch)\.json|weights\.sha256|page-auth|page_auth)"
+    r"|state/(lock|weights\.sha256|page_password|progress\.json(\.new)?|service/(chatglm\.log(\.\d)?|\w+\.json))"
+    r"|state/(weights|proof|seal|removed|cuda_libs|service|windows|\w+_patch)\.json"
     # Built aside, or replaced, by a run that was interrupted: the next one would remove it as well.
     r"|(venv\.partial|venv\.old|source\.partial)/.*",
     re.DOTALL,
@@ -113,7 +113,8 @@ def judge(item: Item, evidence: Evidence) -> str:
     if target in evidence.proven or _OWN.fullmatch(target) or target == STAMP:
         return ""
     code = _BYTECODE.fullmatch(path)
-    if code and f"{code['folder']}{code['name']}.py" in evidence.proven:
+    made_from = f"{code['folder']}{code['name']}.py" if code else path
+    if made_from in evidence.proven or _OWN.fullmatch(made_from):
         return ""
     part = _PARTS.fullmatch(path)
     if part and part["path"] in evidence.downloads:
@@ -245,7 +246,18 @@ def own_history(reflog: str) -> bool:
     return any(not re.match(r"checkout: moving from \S+ to [0-9a-f]{40}$|reset: ", text) for text in told)
 
 
-_OF_GIT: tuple[str, ...] = ("HEAD", "config", "index", "objects", "refs", "logs", "info", "shallow", "FETCH_HEAD", "ORIG_HEAD")
+_OF_GIT: tuple[str, ...] = (
+    "HEAD",
+    "config",
+    "index",
+    "objects",
+    "refs",
+    "logs",
+    "info",
+    "shallow",
+    "FETCH_HEAD",
+    "ORIG_HEAD",
+)
 _OF_GIT += ("packed-refs", "chatglm-checkout", "index.lock", "HEAD.lock", "shallow.lock", "config.lock", "branches")
 
 
@@ -292,7 +304,9 @@ def role_of(words: list[str], *homes: str) -> str:
         if words[:1] and words[0].startswith(f"{home}/"):
             page = {f"{home}/source/{name}" for name in PAGES} & set(words)
             return "page" if page or words[0] == f"{home}/bin/chatglm-run" else "other"
-        # A script's first word is its shell.
-        if words[1:] == [f"{home}/bin/chatglm-run"]:
-            return "page"
+        # The first words of a script are its interpreter with options.
+        for script, commands in (("chatglm-run", ((),)), ("chatglm", (("serve",), ("supervise",)))):
+            path = f"{home}/bin/{script}"
+            if path in words[1:3] and tuple(words[words.index(path) + 1 :]) in commands:
+                return "page"
     return ""

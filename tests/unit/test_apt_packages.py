@@ -91,13 +91,21 @@ def test_a_second_installation_keeps_to_what_was_there_before_the_first():
     assert set(second.asked) == {*ASKED, "python3-apt"}
 
 
-@pytest.mark.parametrize("value", [None, [], {}, {"asked": [], "before": []}, {"asked": "x", "before": [], "sources": ""},
-                                   {"asked": [], "before": [], "sources": ""}, {"asked": [1], "before": ["x"], "sources": ""}])  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, [], {}, {"asked": [], "before": []}, {"asked": "x", "before": [], "sources": ""},
+        {"asked": [], "before": [], "sources": ""}, {"asked": [1], "before": ["x"], "sources": ""},
+    ],
+)  # fmt: skip
 def test_a_lost_or_spoiled_note_proves_nothing(value):
     assert Note.from_json(value) is None
 
 
 def test_a_cycle_of_needs_ends():
-    texts = ["Package: a\nStatus: install ok installed\nDepends: b\n", "Package: b\nStatus: install ok installed\nDepends: a\n"]
+    texts = [
+        "Package: a\nStatus: install ok installed\nDepends: b\n",
+        "Package: b\nStatus: install ok installed\nDepends: a\n",
+    ]
     noted = Note(("a",), ("libc6",))
     assert apt_packages.removable(parsed(BASE, *texts), noted) == (["a", "b"], {})

@@ -102,9 +102,9 @@ def test_a_folder_that_holds_a_file_of_the_user_s_stays_with_it_and_both_are_tol
     plan = planned("state/lock", "source/a.py", "source/sub/b.py", "source/sub/mine/1", "source/sub/mine/2",
                    proven={"source/a.py", "source/sub/b.py"})  # fmt: skip
     assert plan.files == ["source/a.py", "source/sub/b.py", "state/lock"]
-    assert plan.folders == ["state"]
+    assert plan.folders == []  # state/ stays with the note that is to be made
     assert plan.stays == [("source/sub/mine/", 2, "yours")]
-    assert [line[:2] for line in plan.lines] == [("source/a.py", 1), ("source/sub/b.py", 1), ("state/", 1)]
+    assert [line[:2] for line in plan.lines] == [("source/a.py", 1), ("source/sub/b.py", 1), ("state/lock", 1)]
 
 
 def test_the_note_stays_as_long_as_something_else_does():
@@ -190,6 +190,9 @@ def test_a_tree_is_read():
         (["/h/venv/bin/python", "/h/source/mine.py"], "other"),
         (["/h/venv/bin/python"], "other"),
         (["/h/bin/uv", "pip"], "other"),
+        (["/usr/bin/python3", "-IB", "/h/bin/chatglm", "supervise"], "page"),
+        (["/usr/bin/python3", "-IB", "/h/bin/chatglm", "chat"], ""),
+        (["/bin/sh", "/h/bin/chatglm-run", "python"], ""),
         (["vim", "/h/source/web_demo.py"], ""),
         (["/home2/venv/bin/python"], ""),
         (["/hh/venv/bin/python", "/hh/source/web_demo.py"], ""),

@@ -37,6 +37,8 @@ MINE = {
     "cache/huggingface/token": "yours",
     "run/answers.txt": "yours",
     "state/mine.json": "yours",
+    "state/service/mine.log": "yours",
+    "lib/chatglm/mine.txt": "yours",
     "models/tiny/notes.md": "yours",
     "models/other/weights.bin": "yours",
     "source/mine.py": "yours",
@@ -110,6 +112,12 @@ class Host:
         (self.user / ".local" / "bin" / "other").write_text("theirs")
         self.write("bin/chatglm")
         (self.user / ".local" / "bin" / "chatglm").symlink_to(self.home / "bin" / "chatglm")
+        completion = self.user / ".local" / "share" / "bash-completion" / "completions" / "chatglm"
+        completion.parent.mkdir(parents=True)
+        completion.write_text(f"# {uninstall.COMPLETION}\n")
+        for name in ("lib/chatglm/page.py", "lib/chatglm/__pycache__/page.cpython-311.pyc", "state/page_password",
+                     "state/service/chatglm.log", "state/service/process.json", "state/service.json"):  # fmt: skip
+            self.write(name)
 
     def write(self, name, text="mine\n"):
         path = self.home / name
@@ -156,13 +164,20 @@ def out(run_module, host):
         for key in ("changed", "removed", "kept", "processes", "freed", "root", "diff"):
             assert checked[key] == real[key], key
         after = tree(host.user)
-        assert {name: after.get(name) for name in after if name in before} == {name: before[name] for name in after if name in before}
+        assert {name: after.get(name) for name in after if name in before} == {
+            name: before[name] for name in after if name in before
+        }
         assert after.keys() - before.keys() <= {"chatglm/state/removed.json"}
         # Each thing that is gone is told, and each thing that is told is gone.
-        told = [os.path.relpath(os.path.join(host.home, path), host.user) + "/" * path.endswith("/") for path in real["removed"]]
+        told = [
+            os.path.relpath(os.path.join(host.home, path), host.user) + "/" * path.endswith("/")
+            for path in real["removed"]
+        ]
         gone = before.keys() - after.keys()
         for name in gone:
-            assert any(name == item.rstrip("/") or (item.endswith("/") and name.startswith(item)) for item in told), name
+            assert any(name == item.rstrip("/") or (item.endswith("/") and name.startswith(item)) for item in told), (
+                name
+            )
         for item in told:
             assert item.rstrip("/") in gone, item
         return real
@@ -261,8 +276,12 @@ def test_bytecode_of_a_user_s_own_runs_goes_with_its_source(host, out):
     [
         lambda clone: git(clone, "commit", "-q", "--allow-empty", "-m", "mine"),
         lambda clone: git(clone, "branch", "mine"),
-        lambda clone: (git(clone, "checkout", "-q", "-b", "mine"), git(clone, "commit", "-q", "--allow-empty", "-m", "x"),
-                       git(clone, "checkout", "-q", "--detach", "HEAD~"), git(clone, "branch", "-q", "-D", "mine")),
+        lambda clone: [
+            git(clone, *words.split())
+            for words in (
+                "checkout -q -b mine", "commit -q --allow-empty -m x", "checkout -q --detach HEAD~", "branch -q -D mine"
+            )
+        ],
         lambda clone: ((clone / "README.md").write_text("x"), git(clone, "stash", "-q")),
         lambda clone: ((clone / ".git" / "hooks").mkdir(), (clone / ".git" / "hooks" / "x").write_text("x")),
         lambda clone: (clone / ".git" / "notes").write_text("x"),
@@ -285,7 +304,9 @@ def test_what_the_user_has_staged_stays(host, out):
 def test_git_runs_nothing_that_the_clone_names(host, out):
     mark = host.root / "ran"
     with open(host.home / "source/.git/config", "a") as stream:
-        stream.write(f'[core]\n\tfsmonitor = "touch {mark}"\n\tpager = "touch {mark}"\n[alias]\n\tls-tree = "!touch {mark}"\n')
+        stream.write(
+            f'[core]\n\tfsmonitor = "touch {mark}"\n\tpager = "touch {mark}"\n[alias]\n\tls-tree = "!touch {mark}"\n'
+        )
     out()
     assert not mark.exists()
 
@@ -411,10 +432,13 @@ def test_only_our_own_links_in_the_user_s_home_go(host, out):
     ours.unlink()
     ours.symlink_to("/usr/bin/env")
     other = host.user / ".local/share/bash-completion/completions/chatglm"
-    other.parent.mkdir(parents=True)
+    other.write_text(f"# {uninstall.COMPLETION}\n")  # that of another installation
+    result = out()
+    assert (os.readlink(ours), other.exists()) == ("/usr/bin/env", True)
+    assert not any(".local" in path for path in result["removed"])
+    ours.unlink()
     other.write_text("# my own\n")
-    out()
-    assert (os.readlink(ours), other.read_text()) == ("/usr/bin/env", "# my own\n")
+    assert not out()["changed"]
 
 
 def test_root_is_told_what_is_ours_elsewhere(host, out):

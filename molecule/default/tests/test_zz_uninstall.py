@@ -10,7 +10,7 @@ import pytest
 testinfra_hosts = ["ansible://chatglm"]
 
 ROOT = Path(__file__).resolve().parents[3]
-SCRIPT = ROOT / "molecule" / "default" / "files" / "file_system.py"
+SCRIPT = ROOT / "molecule" / "default" / "tests" / "file_system.py"
 HOME = "/home/deploy/chatglm"
 # Of the user's own making, in the middle of what goes.
 PLANTED = {
