@@ -12,7 +12,8 @@ description:
     what nobody knows, is kept where it is, with its folder, and named.
   - Symbolic links are never followed. A page that still runs is stopped before; any other program that runs from the
     installation is a reason to refuse.
-  - Also removes the command's link and its completion below the user's home, if they lead into O(home).
+  - Also removes the command's link and its completion below the user's home, if they lead into O(home), and the
+    shortcut on Windows' desktop. Windows' C(.wslconfig) stays and is named.
   - Tells what root has to remove elsewhere (unit, packages, APT source), and does not touch that.
   - May be interrupted at any moment; what proves others goes after them.
   - While files of the user's stay, C(state/removed.json) stays with them, so that a later run knows this folder.
@@ -119,7 +120,16 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import apt_packages, apt_sources, lock, python_env, removal, snapshot, source_plan
+from ansible.module_utils.chatglm import (
+    apt_packages,
+    apt_sources,
+    lock,
+    python_env,
+    removal,
+    snapshot,
+    source_plan,
+    windows_config,
+)
 from ansible.module_utils.chatglm.content import gigabytes
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file, unusable, write_json
@@ -140,7 +150,7 @@ def text_of(path: str) -> str:
     """Return the text of a file that is no link, or an empty text."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, encoding="utf-8", errors="replace") as stream:
+        with os.fdopen(handle, encoding="utf-8", errors="replace", newline="") as stream:
             return stream.read()
     except OSError:
         return ""
@@ -543,6 +553,12 @@ class Uninstall:
             items, gather(self.home, items, params["keep_weights"], git) if there else removal.Evidence()
         )
         self.links = outside(self.homes) if there else []
+        windows = read_json(f"{self.home}/state/windows.json") if there else None
+        windows = windows if isinstance(windows, dict) else {}
+        self.config = str(windows.get("wslconfig") or "")
+        link = str(windows.get("shortcut") or "")
+        if os.path.basename(link) == windows_config.SHORTCUT and windows_config.is_shortcut(text_of(link).encode()):
+            self.links.append(link)
         self.root, self.needed, self.unknown = for_root(self.home, self.homes)
         self.goes = there and not self.plan.kept and not self.linked and not os.path.ismount(self.home)
 
@@ -595,6 +611,7 @@ class Uninstall:
         if self.linked and not kept:
             lines.append(spoken("kept", path=self.module.params["home"], files=1, why=spoken("link")))
         lines += [spoken("needed", name=name, by=other) for name, other in sorted(self.needed.items())]
+        lines += [spoken("wslconfig", path=self.config)] if self.config else []
         return lines + [spoken("unknown", path=path) for path in self.unknown]
 
     def act(self) -> None:

@@ -23,6 +23,35 @@ class Text(NamedTuple):
 MESSAGES: Mapping[str, Text] = {
     # at the end of a run
     "summary.again": Text("run the same command again", "再运行一次同样的命令"),
+    # the Windows side of WSL (library/windows_side.py)
+    "windows.config": Text("on Windows, write into {path}:", "在 Windows 上，在 {path} 中写入："),
+    "windows.config_done": Text("written into {path}:", "已写入 {path}："),
+    "windows.unread": Text(
+        "{key}={value} in .wslconfig is no size that is known; it stays as it is",
+        ".wslconfig 中的 {key}={value} 不是可识别的大小，保持不变",
+    ),
+    "windows.ram_unknown": Text(
+        "if WSL has less than {needed} GB of memory and swap together: memory= and swap= under [wsl2] in"
+        " %UserProfile%\\.wslconfig",
+        "如果 WSL 的内存加交换空间不足 {needed} GB：在 %UserProfile%\\.wslconfig 的 [wsl2] 下写 memory= 和 swap=",
+    ),
+    "windows.swap": Text(
+        "{swap} of it is swap, because Windows needs memory of its own; loading then takes longer",
+        "其中 {swap} 是交换空间，因为 Windows 自己也需要内存；加载会因此变慢",
+    ),
+    "windows.raised": Text("your {key}={before} is raised to {after}", "您设置的 {key}={before} 提高到 {after}"),
+    "windows.systemd": Text(
+        "in {path} (for a chat that starts with the distribution):", "在 {path} 中（让聊天随发行版启动）："
+    ),
+    "windows.shutdown": Text(
+        "last of all, in PowerShell; it ends all that runs in WSL:",
+        "最后，在 PowerShell 中执行；它会结束 WSL 中的一切：",
+    ),
+    "windows.shortcut": Text(
+        "a shortcut to {url} on the Windows desktop: -e chatglm_windows=apply",
+        "在 Windows 桌面上创建 {url} 的快捷方式：-e chatglm_windows=apply",
+    ),
+    "windows.shortcut_done": Text("shortcut to {url}: {path}", "{url} 的快捷方式：{path}"),
     # the way out (library/uninstall.py)
     "uninstall.removed": Text(
         "removed    {files} files in {home}: {size} freed", "已删除    {home} 中的 {files} 个文件，释放 {size}"
@@ -40,6 +69,10 @@ MESSAGES: Mapping[str, Text] = {
         "保留      另有 {count} 项（ansible-playbook -v 显示全部）",
     ),
     "uninstall.needed": Text("kept       package {name}: {by} needs it", "保留      软件包 {name}：{by} 需要它"),
+    "uninstall.wslconfig": Text(
+        "kept       {path}: memory and swap of WSL, for you to lower again",
+        "保留      {path}：WSL 的内存和交换空间，可自行调低",
+    ),
     "uninstall.unknown": Text(
         "kept       {path} and the packages of CUDA: no record says that they came from here; if you want them gone:"
         " sudo apt-get remove libcudart11.0 libcublaslt11 libcudart12 libcublaslt12; sudo rm {path}",

@@ -1,11 +1,13 @@
 """The way out, after all other tests (by this file's name): what site.yml has put on the hosts is gone, and no more."""
 
+import hashlib
 import json
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
+import testinfra
 
 testinfra_hosts = ["ansible://chatglm"]
 
@@ -71,24 +73,46 @@ def uninstall(folder, tmp_path_factory):
 
 
 def told(lines):
-    """Return what each host's run removes, from the module's last call, in the order of the hosts' homes."""
+    """Return what each host's run removes, keeps and frees, from the module's last call."""
     found = [line["result"] for line in lines if line["task"] == "Remove the installation"]
-    return sorted((result["removed"], result["freed"], result["lines"][1:]) for result in found)
+    assert len(found) == 2
+    return sorted(([result[name] for name in ("removed", "kept", "freed", "root")] for result in found), key=str)
 
 
-def test_the_way_out(host, folder, uninstall):
-    """One test a host, and the run on both with the first."""
+@pytest.fixture(scope="session")
+def emptied(folder, uninstall):
+    """Both hosts after the way out with a user's files in the middle of it; the last results of the first run."""
+    inventory = f"ansible://chatglm?ansible_inventory={folder / 'inventory'}"
+    for host in testinfra.get_hosts([inventory]):
+        for path, text in PLANTED.items():
+            assert host.run("printf %s %s >%s", "%s", text, f"{HOME}/{path}").rc == 0
+    checked, real = uninstall("--check", "--diff"), uninstall()
+    # All but what root has removed in between.
+    assert [result[:3] for result in told(checked)] == [result[:3] for result in told(real)]
+    assert all(result[3]["packages"] and result[3]["sources"] for result in told(checked))
+    return [{entry["path"]: entry["reason"] for entry in result[1]} for result in told(real)]
+
+
+def test_a_user_s_files_stay_and_nothing_else_does(host, folder, emptied):
     name = host.backend.get_pytest_id().rpartition("/")[2]
-    mark = folder / "uninstalled.json"
-    if not mark.exists():
-        checked, text = uninstall("--check", "--diff")
-        mark.write_text(json.dumps([told(checked), text]))
-        real, _ = uninstall()
-        assert told(checked) == told(real)
-        again, text = uninstall()
-        assert text.count("changed=0 ") == 2, text
-        assert all(not result[0] for result in told(again))
     before = json.loads((folder / f"before-{name}.json").read_text())
     assert len(before) > 5000
-    after = look(host)
-    assert differences(before, after) == {}
+    left = differences(before, look(host))
+    files = {path: after[3] for path, (_, after) in left.items() if after and len(after) == 4}
+    note = files.pop(f"{HOME}/state/removed.json")
+    assert note
+    assert files == {f"{HOME}/{path}": hashlib.sha256(text.encode()).hexdigest() for path, text in PLANTED.items()}
+    above = {str(parent) for path in files for parent in Path(path).parents} | {f"{HOME}/state"}
+    assert left.keys() - files.keys() - {f"{HOME}/state/removed.json"} <= above
+    for kept in emptied:
+        assert kept["source/README.md"] == "edited"
+        assert kept["notes.txt"] == "yours"
+
+
+def test_without_them_the_file_system_is_as_it_was(host, folder, uninstall, emptied):
+    name = host.backend.get_pytest_id().rpartition("/")[2]
+    for path in PLANTED:
+        assert host.run("rm -f %s", f"{HOME}/{path}").rc == 0
+    uninstall("--limit", name)
+    before = json.loads((folder / f"before-{name}.json").read_text())
+    assert differences(before, look(host)) == {}
