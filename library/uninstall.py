@@ -94,7 +94,8 @@ freed:
 root:
   description: >-
     For root to remove. C(units) are the paths of the service's unit and of what enables it, C(booted) tells whether
-    systemd runs here, C(packages) are names, C(sources) the path of the APT source; empty where there is nothing.
+    systemd runs here, C(become) whether this is not root yet, C(packages) are names, C(sources) the path of the APT
+    source; empty where there is nothing.
   returned: success
   type: dict
 packages_kept:
@@ -140,6 +141,7 @@ UNIT = "/etc/systemd/system/chatglm.service"
 WANTS = "/etc/systemd/system/multi-user.target.wants/chatglm.service"
 DPKG = "/var/lib/dpkg/status"
 OUTSIDE = (".local/bin/chatglm", ".local/share/bash-completion/completions/chatglm")
+KNOWN = {"libcudart11.0", "libcublaslt11", "libcudart12", "libcublaslt12"}
 COMPLETION = "bash completion of chatglm. Written by Ansible."
 MOVED = "source.partial/removed-git"  # site.yml removes that folder as well
 SHOWN = 20  # lines of a list in the summary
@@ -201,7 +203,7 @@ def of_virtualenv(home: str, evidence: removal.Evidence) -> None:
     evidence.proven.add(removal.STAMP)
     with contextlib.suppress(OSError):
         birth = os.lstat(f"{home}/{removal.BIRTH}").st_mtime
-        for name in (*os.listdir(path), *(f"bin/{name}" for name in os.listdir(f"{path}/bin"))):
+        for name in (os.path.relpath(file, path) for pattern in ("*", "bin/*") for file in Path(path).glob(pattern)):
             if removal.SCRIPTS.fullmatch(f"venv/{name}"):
                 # All are written at once; what was edited is younger.
                 ours = os.lstat(f"{path}/{name}").st_mtime <= birth + 60
@@ -372,8 +374,10 @@ def for_root(home: str, homes: tuple[str, ...]) -> tuple[dict[str, Any], dict[st
     content = text_of(apt_sources.TARGET)
     sources = apt_sources.TARGET if noted and content and content == noted.sources else ""
     unknown = [apt_sources.TARGET] if content and not sources else []
+    unknown += [] if noted else sorted(KNOWN & apt_packages.parse(text_of(DPKG)).keys())
     root = {
         "units": [path for path in (UNIT, WANTS) if unit and os.path.lexists(path)],
+        "become": os.geteuid() != 0,
         "booted": os.path.isdir("/run/systemd/system"),
         "packages": packages,
         "sources": sources,
@@ -560,6 +564,7 @@ class Uninstall:
         if os.path.basename(link) == windows_config.SHORTCUT and windows_config.is_shortcut(text_of(link).encode()):
             self.links.append(link)
         self.root, self.needed, self.unknown = for_root(self.home, self.homes)
+        self.unknown = self.unknown if there else []
         self.goes = there and not self.plan.kept and not self.linked and not os.path.ismount(self.home)
 
     def result(self) -> dict[str, Any]:
@@ -612,7 +617,7 @@ class Uninstall:
             lines.append(spoken("kept", path=self.module.params["home"], files=1, why=spoken("link")))
         lines += [spoken("needed", name=name, by=other) for name, other in sorted(self.needed.items())]
         lines += [spoken("wslconfig", path=self.config)] if self.config else []
-        return lines + [spoken("unknown", path=path) for path in self.unknown]
+        return lines + [spoken("unknown" if "/" in item else "unknown_package", item=item) for item in self.unknown]
 
     def act(self) -> None:
         """Remove.

@@ -31,9 +31,8 @@ MESSAGES: Mapping[str, Text] = {
         ".wslconfig 中的 {key}={value} 不是可识别的大小，保持不变",
     ),
     "windows.ram_unknown": Text(
-        "if WSL has less than {needed} GB of memory and swap together: memory= and swap= under [wsl2] in"
-        " %UserProfile%\\.wslconfig",
-        "如果 WSL 的内存加交换空间不足 {needed} GB：在 %UserProfile%\\.wslconfig 的 [wsl2] 下写 memory= 和 swap=",
+        "(Windows could not be asked for its memory: with some to spare, memory= of the same size is faster)",
+        "（无法向 Windows 查询内存大小：如有富余，再写同样大小的 memory= 会更快）",
     ),
     "windows.swap": Text(
         "{swap} of it is swap, because Windows needs memory of its own; loading then takes longer",
@@ -74,10 +73,12 @@ MESSAGES: Mapping[str, Text] = {
         "保留      {path}：WSL 的内存和交换空间，可自行调低",
     ),
     "uninstall.unknown": Text(
-        "kept       {path} and the packages of CUDA: no record says that they came from here; if you want them gone:"
-        " sudo apt-get remove libcudart11.0 libcublaslt11 libcudart12 libcublaslt12; sudo rm {path}",
-        "保留      {path} 和 CUDA 软件包：没有记录表明它们由本项目安装；如需删除："
-        "sudo apt-get remove libcudart11.0 libcublaslt11 libcudart12 libcublaslt12; sudo rm {path}",
+        "kept       {item}: no record shows that it came from here; if not needed: sudo rm {item}",
+        "保留      {item}：没有记录表明它来自本项目；如不需要：sudo rm {item}",
+    ),
+    "uninstall.unknown_package": Text(
+        "kept       package {item}: no record shows that it came from here; if not needed: sudo apt-get remove {item}",
+        "保留      软件包 {item}：没有记录表明它来自本项目；如不需要：sudo apt-get remove {item}",
     ),
     "uninstall.yours": Text("not put there by this project", "不是本项目放置的"),
     "uninstall.edited": Text("changed since it was installed", "安装后被修改过"),

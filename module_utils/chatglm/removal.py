@@ -124,12 +124,10 @@ def judge(item: Item, evidence: Evidence) -> str:
 
 def _rank(path: str) -> int:
     """Return when a file goes: what proves others goes after them, and the lock last."""
-    if path == LOCK:
-        return 5
+    if path in (BIRTH, STAMP, LOCK):
+        return {BIRTH: 3, STAMP: 4, LOCK: 6}[path]
     if path.startswith("state/"):
-        return 4
-    if path in (STAMP, BIRTH):
-        return 3
+        return 5
     if path.startswith("source/.git/"):
         return 2
     return 1 if path.endswith(".dist-info/RECORD") else 0

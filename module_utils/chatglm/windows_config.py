@@ -158,7 +158,10 @@ def plan_memory(data: bytes, ram: int, needed: int, present: int = 0) -> Memory:
             result.notes.append(("unread", {"key": name, "value": value}))
             return result
     if not ram:
-        result.notes.append(("ram_unknown", {"needed": str(whole)}))
+        # Swap alone does no harm, however much memory there is.
+        if (have["swap"] or 0) < needed:
+            result.values["swap"] = f"{whole}GB"
+        result.notes.append(("ram_unknown", {}))
         return result
     # WSL's own choice where nothing is said: half of the memory, and a quarter of that as swap.
     memory = have["memory"] if have["memory"] is not None else ram // 2

@@ -89,7 +89,7 @@ def test_what_is_proven_last_goes_last():
     assert plan.kept == {}
     assert plan.files == [
         "models/x/w.bin", "source/a.py", f"{site}/a.py", f"{site}/a.dist-info/RECORD", "source/.git/HEAD",
-        "venv/.chatglm-env.json", "venv/CACHEDIR.TAG", "state/weights.json", "state/lock",
+        "venv/CACHEDIR.TAG", "venv/.chatglm-env.json", "state/weights.json", "state/lock",
     ]  # fmt: skip
     # A folder after all that is in it.
     place = {path: number for number, path in enumerate(plan.folders)}

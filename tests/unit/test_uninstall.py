@@ -465,7 +465,9 @@ def test_what_no_record_shows_to_be_ours_elsewhere_is_named_and_stays(host, out,
         host.write("state/cuda_libs.json", json.dumps(note.as_json()))
     result = out()
     assert [result["root"][name] for name in ("units", "packages", "sources")] == [[], [], ""]
-    assert str(host.root / "sources") in result["lines"][-1]
+    told = "\n".join(result["lines"])
+    assert f"sudo rm {host.root / 'sources'}" in told
+    assert ("sudo apt-get remove libcudart11.0" in told) is (noted is None)
 
 
 def test_a_page_is_stopped_and_other_programs_are_in_the_way(host, out, run_module):

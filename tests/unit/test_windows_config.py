@@ -66,7 +66,8 @@ def test_what_is_no_text_is_refused(data):
         ("[wsl2]\nmemory=7GB\nswap=0\n", 8, 6, {}, []),
         ("[wsl2]\nmemory=7GB\nswap=0\n", 8, 9, {"swap": "2GB"}, ["swap", "raised"]),
         ("[wsl2]\nmemory=half\n", 8, 6, {}, ["unread"]),
-        ("", 0, 6, {}, ["ram_unknown"]),
+        ("", 0, 6, {"swap": "6GB"}, ["ram_unknown"]),
+        ("[wsl2]\nswap=8GB\n", 0, 6, {}, ["ram_unknown"]),
     ],
 )
 def test_memory_is_raised_as_far_as_windows_can_spare_it(text, ram, needed, values, notes):

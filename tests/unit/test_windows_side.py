@@ -107,7 +107,7 @@ def test_a_windows_that_cannot_be_asked_is_left_to_the_user(windows, side, tmp_p
         monkeypatch.setenv("STANDIN_WINDOWS", str(tmp_path / "elsewhere"))
     result = side(state="applied")
     assert (result["changed"], result["shortcut"], result["wslconfig"]["path"]) == (False, "", "")
-    assert any("7 GB" in line for line in result["lines"])
+    assert "    swap=7GB" in result["lines"]
 
 
 def test_a_file_that_is_no_text_is_refused(windows, run_module):
