@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -504,7 +503,7 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("share", [0, 1, 3, 10, 25, 40, 50, 60, 75, 85, 92, 96, 98, 99])
+@pytest.mark.parametrize("share", [0, 1, 3, 30, 60, 85, 96, 99])
 def test_an_interrupted_run_is_gone_on_with(host, out, run_module, monkeypatch, share):
     """After any number of steps; what is left then is what an uninterrupted run leaves."""
     for name in MINE:
@@ -537,18 +536,9 @@ def test_an_interrupted_run_is_gone_on_with(host, out, run_module, monkeypatch, 
     with monkeypatch.context() as patch:
         for name in names:
             patch.setattr(os, name, counted(name))
-        monkeypatch.setattr(sys, "stdout", sys.stdout)
         with pytest.raises(Killed):
-            raise_killed(run_module, host)
+            run_module(uninstall, home=str(host.home), lock=str(host.home / "state" / "lock"))
     out()
     left = tree(host.user)
     assert left.keys() == expected.keys()
     assert all(left[name] == expected[name] for name in left if not name.endswith("removed.json"))
-
-
-def raise_killed(run_module, host):
-    """run_module expects an orderly end."""
-    try:
-        run_module(uninstall, home=str(host.home), lock=str(host.home / "state/lock"))
-    except Killed:
-        raise
