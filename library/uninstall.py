@@ -607,14 +607,14 @@ class Uninstall:
             lines.append(spoken("packages", names=" ".join(root["packages"])))
         lines = lines or [spoken("nothing", home=self.home)]
         kept = [item for item in plan.stays if item[2] != "note"]
-        lines += [
-            spoken("kept", path=f"{self.home}/{path}", files=count, why=spoken(reason))
-            for path, count, reason in kept[:SHOWN]
-        ]
+        if self.linked and not kept:
+            kept = [("", 1, "link")]
+        for path, count, reason in kept[:SHOWN]:
+            code = "kept_folder" if path.endswith("/") else "kept"
+            place = os.path.join(self.home, path) if path else self.module.params["home"]
+            lines.append(spoken(code, path=place, files=count, why=spoken(reason)))
         if len(kept) > SHOWN:
             lines.append(spoken("more", count=len(kept) - SHOWN))
-        if self.linked and not kept:
-            lines.append(spoken("kept", path=self.module.params["home"], files=1, why=spoken("link")))
         lines += [spoken("needed", name=name, by=other) for name, other in sorted(self.needed.items())]
         lines += [spoken("wslconfig", path=self.config)] if self.config else []
         return lines + [spoken("unknown" if "/" in item else "unknown_package", item=item) for item in self.unknown]

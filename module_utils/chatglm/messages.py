@@ -62,7 +62,8 @@ MESSAGES: Mapping[str, Text] = {
     "uninstall.elsewhere": Text("remove     {path}", "删除      {path}"),
     "uninstall.packages": Text("remove     packages {names}", "删除      软件包 {names}"),
     "uninstall.nothing": Text("nothing to remove in {home}", "{home} 中没有可删除的内容"),
-    "uninstall.kept": Text("kept       {path} ({files} files): {why}", "保留      {path}（{files} 个文件）：{why}"),
+    "uninstall.kept": Text("kept       {path}: {why}", "保留      {path}：{why}"),
+    "uninstall.kept_folder": Text("kept       {path} ({files} in it): {why}", "保留      {path}（{files} 项）：{why}"),
     "uninstall.more": Text(
         "kept       {count} more (ansible-playbook -v shows all)",
         "保留      另有 {count} 项（ansible-playbook -v 显示全部）",

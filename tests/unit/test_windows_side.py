@@ -1,13 +1,17 @@
 """windows_side with stand-ins for PowerShell and wslpath (tests/standins/windows), and what uninstall makes of it."""
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import uninstall
 import windows_side
 
-STANDINS = Path(__file__).resolve().parents[1] / "standins" / "windows"
+ROOT = Path(__file__).resolve().parents[2]
+STANDINS = ROOT / "tests" / "standins" / "windows"
 URL = "http://127.0.0.1:7860"
 
 
@@ -115,3 +119,18 @@ def test_a_file_that_is_no_text_is_refused(windows, run_module):
     result = run_module(windows_side, needed_gb=6.5, state="applied")
     assert "is no text" in result["msg"]
     assert (windows / ".wslconfig").read_bytes() == b"\xff\xfe\x00"
+
+
+@pytest.mark.parametrize("wsl", [2, 0])
+def test_the_playbook_shows_it_on_wsl_and_does_nothing_elsewhere(tmp_path, wsl):
+    facts = {"wsl": wsl, "systemd": False, "memory": {"total": 2 << 30, "swap_total": 0}}
+    settings = {"preflight_inject": facts, "chatglm_home": str(tmp_path / "home"), "chatglm_language": "zh"}
+    command = [sys.executable, "-m", "ansible", "playbook", "playbooks/windows.yml", "-i", "inventory/demo"]
+    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(
+        [*command, "-e", json.dumps(settings)], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ("wsl --shutdown" in done.stdout) is bool(wsl)
+    assert ("swap=" in done.stdout) is bool(wsl)
+    assert not (tmp_path / "home").exists()
