@@ -528,7 +528,8 @@ class Uninstall:
             OSError: a folder cannot be read.
 
         """
-        there = os.path.isdir(self.home)
+        # An empty one is what is left where its parent is not the user's.
+        there = os.path.isdir(self.home) and bool(os.listdir(self.home))
         records = (
             [name for name in os.listdir(f"{self.home}/state") if is_record(name)] if real(self.home, "state") else []
         )
@@ -565,7 +566,8 @@ class Uninstall:
             self.links.append(link)
         self.root, self.needed, self.unknown = for_root(self.home, self.homes)
         self.unknown = self.unknown if there else []
-        self.goes = there and not self.plan.kept and not self.linked and not os.path.ismount(self.home)
+        stays = self.plan.kept or self.linked or os.path.ismount(self.home)
+        self.goes = there and not stays and os.access(os.path.dirname(self.home), os.W_OK)
 
     def result(self) -> dict[str, Any]:
         """Return the module's result."""

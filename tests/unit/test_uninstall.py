@@ -351,6 +351,7 @@ def test_a_home_that_is_a_link_is_emptied_and_the_link_is_told(host, run_module)
     assert tree(host.root / "real") == {}
     assert host.home.is_symlink()
     assert "symbolic link" in result["lines"][-1]
+    assert not run_module(uninstall, home=str(host.home))["changed"]
 
 
 def test_weights_stay_on_request_and_go_when_asked_again(host, out):
