@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import testinfra
 
 testinfra_hosts = ["ansible://chatglm"]
 
@@ -33,12 +32,19 @@ def differences(before, after):
     }
 
 
-def look(host):
+def inside(name, *command, user="root", **options):
+    """Run a command in a container, which may have another address by now: the test before this has booted it anew."""
+    command = ["podman", "exec", "--interactive", "--user", user, name, *command]
+    return subprocess.run(command, capture_output=True, check=True, text=True, **options).stdout
+
+
+def look(name):
     """Return the host's file system."""
-    with host.sudo():
-        done = host.run("python3 -I -B -c %s", SCRIPT.read_text())
-    assert done.rc == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(inside(name, "python3", "-I", "-B", "-", input=SCRIPT.read_text()))
+
+
+def name_of(host):
+    return host.backend.get_pytest_id().rpartition("/")[2]
 
 
 @pytest.fixture(scope="session")
@@ -51,10 +57,16 @@ def folder(request):
 def uninstall(folder, tmp_path_factory):
     """Return a function that runs the playbook on both hosts and returns what each task has answered."""
     settings = {"chatglm_home": "~/chatglm"}
+    names = [path.stem.removeprefix("before-") for path in folder.glob("before-*.json")]
+    address = ["podman", "inspect", "--format", "{{.NetworkSettings.IPAddress}}"]
+    hosts = {name: {"ansible_host": subprocess.check_output([*address, name], text=True).strip()} for name in names}
+    now = tmp_path_factory.mktemp("inventory") / "now.yml"
+    now.write_text(json.dumps({"all": {"hosts": hosts}}))
 
     def run(*options):
         record = tmp_path_factory.mktemp("record") / "tasks.json"
-        command = ["ansible-playbook", f"--inventory={folder / 'inventory'}", "--extra-vars", json.dumps(settings)]
+        command = ["ansible-playbook", f"--inventory={folder / 'inventory'}", f"--inventory={now}"]
+        command += ["--extra-vars", json.dumps(settings)]
         env = {
             **os.environ,
             "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "molecule" / "repair" / "callback"),
@@ -81,10 +93,9 @@ def told(lines):
 @pytest.fixture(scope="session")
 def emptied(folder, uninstall):
     """Both hosts after the way out with a user's files in the middle of it; the last results of the first run."""
-    inventory = f"ansible://chatglm?ansible_inventory={folder / 'inventory'}"
-    for host in testinfra.get_hosts([inventory]):
+    for record in folder.glob("before-*.json"):
         for path, text in PLANTED.items():
-            assert host.run("printf %s %s >%s", "%s", text, f"{HOME}/{path}").rc == 0
+            inside(record.stem.removeprefix("before-"), "tee", f"{HOME}/{path}", user="deploy", input=text)
     checked, real = uninstall("--check", "--diff"), uninstall()
     # All but what root has removed in between.
     assert [result[:3] for result in told(checked)] == [result[:3] for result in told(real)]
@@ -93,10 +104,10 @@ def emptied(folder, uninstall):
 
 
 def test_a_user_s_files_stay_and_nothing_else_does(host, folder, emptied):
-    name = host.backend.get_pytest_id().rpartition("/")[2]
+    name = name_of(host)
     before = json.loads((folder / f"before-{name}.json").read_text())
     assert len(before) > 5000
-    left = differences(before, look(host))
+    left = differences(before, look(name))
     files = {path: after[3] for path, (_, after) in left.items() if after and len(after) == 4}
     note = files.pop(f"{HOME}/state/removed.json")
     assert note
@@ -109,9 +120,8 @@ def test_a_user_s_files_stay_and_nothing_else_does(host, folder, emptied):
 
 
 def test_without_them_the_file_system_is_as_it_was(host, folder, uninstall, emptied):
-    name = host.backend.get_pytest_id().rpartition("/")[2]
-    for path in PLANTED:
-        assert host.run("rm -f %s", f"{HOME}/{path}").rc == 0
+    name = name_of(host)
+    inside(name, "rm", *(f"{HOME}/{path}" for path in PLANTED), user="deploy")
     uninstall("--limit", name)
     before = json.loads((folder / f"before-{name}.json").read_text())
-    assert differences(before, look(host)) == {}
+    assert differences(before, look(name)) == {}
