@@ -1,0 +1,189 @@
+"""openai_api.py as the launcher starts it, asked by the openai client from PyPI and by what a web page could send."""
+
+import json
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import openai
+import pytest
+
+QUESTION = [{"role": "user", "content": "你好"}]
+KNOWN = "我是演示用的微型 int4 模型"
+# The likeliest tokens only, so that the answer is known; or any token at all, so that it goes on for long.
+GREEDY = {"model": "tiny", "messages": QUESTION, "temperature": 0}
+LONG = {"model": "tiny", "messages": QUESTION, "temperature": 2, "top_p": 1, "stream": True}
+
+
+@pytest.fixture(scope="module")
+def url(request):
+    return os.environ.get("CHATGLM_API_URL") or request.getfixturevalue("api_url")
+
+
+@pytest.fixture
+def client(url):
+    # Without retries, which would hide what goes wrong at the first try.
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", timeout=120, max_retries=0) as client:
+        yield client
+
+
+def http(url, path, headers=None, data=None, method=None):
+    request = urllib.request.Request(url + path, data, headers or {}, method=method)
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=120) as answer:
+            return answer.status, dict(answer.headers), answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, dict(error.headers), error.read().decode()
+
+
+def test_answer(client):
+    assert len(client.models.list().data) == 1
+    answer = client.chat.completions.create(**GREEDY)
+    assert KNOWN in answer.choices[0].message.content
+    assert answer.choices[0].finish_reason == "stop"
+
+
+def test_answer_in_parts(client):
+    parts = list(client.chat.completions.create(**GREEDY, stream=True))
+    assert parts[0].choices[0].delta.role == "assistant"
+    texts = [part.choices[0].delta.content for part in parts if part.choices[0].delta.content]
+    assert len(texts) >= 3, texts
+    assert "".join(texts) == client.chat.completions.create(**GREEDY).choices[0].message.content
+    assert parts[-1].choices[0].finish_reason == "stop"
+
+
+def test_the_conversation_counts(client):
+    first = client.chat.completions.create(**GREEDY).choices[0].message.content
+    turns = [*QUESTION, {"role": "assistant", "content": first}, {"role": "user", "content": "再说一遍"}]
+    second = client.chat.completions.create(**{**GREEDY, "messages": turns}).choices[0].message.content
+    alone = client.chat.completions.create(**{**GREEDY, "messages": turns[-1:]}).choices[0].message.content
+    assert second
+    assert second != alone
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_length(client, name):
+    whole = client.chat.completions.create(**GREEDY).choices[0].message.content
+    choice = client.chat.completions.create(**GREEDY, **{name: 4}).choices[0]
+    assert choice.finish_reason == "length"
+    assert 0 < len(choice.message.content) < len(whole)
+    assert whole.startswith(choice.message.content)
+    parts = list(client.chat.completions.create(**GREEDY, **{name: 4}, stream=True))
+    assert "".join(part.choices[0].delta.content or "" for part in parts) == choice.message.content
+    assert parts[-1].choices[0].finish_reason == "length"
+
+
+def test_length_with_the_question(client):
+    with pytest.raises(openai.BadRequestError, match="the messages have .* tokens, and max_length is 3"):
+        client.chat.completions.create(**GREEDY, extra_body={"max_length": 3})
+    choice = client.chat.completions.create(**GREEDY, extra_body={"max_length": 24}).choices[0]
+    assert choice.finish_reason == "length"
+
+
+def test_chance(client):
+    """Any token may come at a high temperature, and only the likeliest at top_p 0."""
+
+    def ask(**settings):
+        fixed = {"model": "tiny", "messages": QUESTION, "max_tokens": 12}
+        return client.chat.completions.create(**fixed, **settings).choices[0].message.content
+
+    assert len({ask(temperature=2, top_p=1) for _ in range(3)}) > 1
+    assert len({ask(temperature=2, top_p=0) for _ in range(3)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"temperature": 2.1}, "temperature"),
+        ({"temperature": -1}, "temperature"),
+        ({"top_p": 1.01}, "top_p"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": 10**9}, "max_tokens"),
+        ({"max_completion_tokens": 2.5}, "max_completion_tokens"),
+        ({"extra_body": {"max_length": 40000}}, "max_length"),
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "pirate", "content": "x"}]}, "role"),
+        ({"messages": [{"role": "user"}]}, "content"),
+        ({"messages": [*QUESTION, {"role": "assistant", "content": "x"}]}, ""),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "parts"])
+def test_wrong_requests_are_refused(client, wrong, named, stream):
+    with pytest.raises((openai.UnprocessableEntityError, openai.BadRequestError), match=named):
+        client.chat.completions.create(**{**GREEDY, **wrong}, stream=stream)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"messages": NaN}', b"\xff"])
+def test_garbage_is_refused(url, body):
+    status, _, text = http(url, "/v1/chat/completions", {"Content-Type": "application/json"}, body)
+    assert (status, "Internal Server Error" in text) in [(422, False), (400, False)], text
+
+
+def test_one_after_the_other_and_none_for_who_has_left(client):
+    """While one answer is made, the list of models is there, a second answer waits, and begins when the first ends."""
+    first = client.chat.completions.create(**LONG, max_tokens=8000)
+    parts = iter(first)
+    for _ in range(5):
+        next(parts)
+    second: list[float] = []
+
+    def ask():
+        client.chat.completions.create(**GREEDY)
+        second.append(time.monotonic())
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for _ in range(5):
+        start = time.monotonic()
+        client.models.list()
+        assert time.monotonic() - start < 5
+        next(parts)
+    assert second == []
+    first.close()
+    asking.join(60)
+    assert second, "the answer to a client that has left still holds the model"
+
+
+def test_the_whole_answer_ends_with_its_client(url, client):
+    body = {**LONG, "stream": False, "max_tokens": 8000}
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=2).chat.completions.create(**body)
+    start = time.monotonic()
+    client.with_options(timeout=60).chat.completions.create(**GREEDY)
+    assert time.monotonic() - start < 60
+
+
+def test_many_at_once(client):
+    """More than there are threads: none waits for a thread that a waiting one holds."""
+    found: list[str] = []
+
+    def ask():
+        found.append(client.chat.completions.create(**GREEDY, max_tokens=6).choices[0].message.content)
+
+    threads = [threading.Thread(target=ask) for _ in range(48)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(found) == 48
+    assert len(set(found)) == 1
+
+
+def test_no_web_page_gets_in(url):
+    post, body = "/v1/chat/completions", json.dumps({**GREEDY, "max_tokens": 2}).encode()
+    foreign = {"Origin": "http://evil.example", "Content-Type": "application/json"}
+    status, headers, _ = http(url, post, foreign, body)
+    assert (status, headers.get("access-control-allow-origin")) == (200, None)
+    status, headers, _ = http(url, "/v1/models", {"Origin": "null"})
+    assert (status, headers.get("access-control-allow-origin")) == (200, None)
+    asked = {**foreign, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    assert http(url, post, asked, method="OPTIONS")[0] == 400
+    # What a page may send without being allowed to: it must not start an answer.
+    assert http(url, post, {"Origin": "http://evil.example", "Content-Type": "text/plain"}, body)[0] == 422
+    # A page of a host whose name was made to point here.
+    assert http(url, post, {"Host": "evil.example", "Content-Type": "application/json"}, body)[0] == 400
+    assert http(url, "/v1/models", {"Host": f"localhost:{url.rpartition(':')[2]}"})[0] == 200
+    assert http(url, "/docs")[0] == 404
