@@ -49,6 +49,8 @@ import asyncio
 from typing import List, Optional
 
 from fastapi import HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from pydantic import Field
 from starlette.background import BackgroundTask
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
@@ -57,6 +59,27 @@ from transformers import LogitsProcessorList
 
 # A web page whose name was made to point here (DNS rebinding) is no other origin, but it gives its own name.
 app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
+
+
+@app.exception_handler(HTTPException)
+@app.exception_handler(RequestValidationError)
+async def refuse(request, error):
+    """Say what is wrong as OpenAI's API does: its client shows nothing of another form."""
+    found = {"loc": ["body"], "msg": getattr(error, "detail", "")}
+    if isinstance(error, RequestValidationError):
+        found = error.errors()[0]
+    param = ".".join(map(str, found["loc"][1:]))
+    message = f"{param}: {found['msg']}" if param else found["msg"]
+    details = {"message": message, "type": "invalid_request_error", "param": param or None, "code": None}
+    return JSONResponse({"error": details}, getattr(error, "status_code", 400))
+
+
+@app.get("/", include_in_schema=False)
+async def where():
+    """Answer who opens the address in a browser, or asks whether anything is here."""
+    return {"message": "OpenAI's API: its base address is this one with /v1 behind it"}
+
+
 TURN = asyncio.Lock()  # one answer at a time: the GPU has no memory for two
 
 
