@@ -180,7 +180,17 @@ from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import digest_of, read_json, sha256_file, unusable, write_json
 from ansible.module_utils.chatglm.processes import Child, port_free, port_owner, source_of
 
-SETTINGS = ("model_path", "python", "app", "device", "url", "question", "expected", "max_new_tokens", "min_tokens_per_second")
+SETTINGS = (
+    "model_path",
+    "python",
+    "app",
+    "device",
+    "url",
+    "question",
+    "expected",
+    "max_new_tokens",
+    "min_tokens_per_second",
+)
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 

@@ -359,7 +359,8 @@ class Api(Page):
             first.messages = [asked, {"role": "assistant", "content": answer}]
             whole = self._json("POST", path, {**body, "messages": [*first.messages, asked]})
             answer = whole["choices"][0]["message"]["content"]
-            second.partials, second.messages = [answer], [*first.messages, asked, {"role": "assistant", "content": answer}]
+            second.partials = [answer]
+            second.messages = [*first.messages, asked, {"role": "assistant", "content": answer}]
         except TimeoutError:
             raise Failure(
                 f"no complete answer from the API within {self.timeout:.0f} s",

