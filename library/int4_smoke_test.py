@@ -415,7 +415,7 @@ def run_streamlit(params: dict[str, Any], model: dict[str, Any], log: Path) -> d
     check_port(host, port)
     started = time.monotonic()
     with Child([params["launcher"]], log) as child:
-        wait_for_page(child, page_client.Page(params["url"], params["answer_timeout"]), params, model)
+        wait_for_page(child, page_client.Streamlit(params["url"], params["answer_timeout"]), params, model)
         report.update(ready_seconds=round(time.monotonic() - started, 3), log=child.tail())
     same = report["answer"].strip() == str(model.get("answer", "")).strip()
     return {**report, "same_answer": same, "port_free": port_free(host, port)}

@@ -238,8 +238,12 @@ class Page:
 
     def status(self) -> int:
         """Return the status of GET /, or 0 when nothing answers yet."""
+        return self.status_of("/")
+
+    def status_of(self, path: str) -> int:
+        """Return the status of GET ``path``, or 0 when nothing answers yet."""
         try:
-            with self._open("GET", "/", timeout=5) as response:
+            with self._open("GET", path, timeout=5) as response:
                 response.read()
                 return response.status
         except (OSError, http.client.HTTPException):
@@ -372,3 +376,12 @@ class Api(Page):
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise Failure(f"an answer of another form ({error!r})", "OpenAI's chat completion", READ_LOG) from error
         return first, second
+
+
+class Streamlit(Page):
+    """A client of streamlit's server, which answers before any script has run."""
+
+    def status(self) -> int:
+        """Return the status of GET / once the server calls itself healthy; 0 when nothing answers yet."""
+        health = self.status_of("/_stcore/health")
+        return self.status_of("/") if health == 200 else health
