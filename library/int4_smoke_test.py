@@ -404,7 +404,8 @@ def run_streamlit(params: dict[str, Any], model: dict[str, Any], log: Path) -> d
         try:
             for line in child.lines([time.monotonic() + 2 * seconds]):
                 if line.startswith(streamlit_worker.MARK):
-                    report = json.loads(line[len(streamlit_worker.MARK) :])["report"]
+                    report = json.loads(line[len(streamlit_worker.MARK) :]).get("report")
+                if report is not None:
                     break
         except TimeoutError:
             verdict = smoke.timed_out("page, script", 2 * seconds, "smoke_test_answer_timeout")

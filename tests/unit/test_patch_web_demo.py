@@ -5,6 +5,7 @@ import os
 import re
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import patch_web_demo
@@ -244,6 +245,31 @@ def test_launcher_sets_the_environment(tmp_path):
         assert re.fullmatch(rf"{re.escape(str(home))}/cache/modules/\d+", got["HF_MODULES_CACHE"])
         assert (got["PYTHONPYCACHEPREFIX"], got["PYTHONDONTWRITEBYTECODE"]) == (f"{home}/cache/pycache", "1")
     assert subprocess.run([script, "sh", "-c", "exit 7"], env=env).returncode == 7
+
+    # The other apps: what role web_demo makes of the lines that name them.
+    text = script.read_text()
+    script.write_text(text.replace("app=web_demo", "app=openai_api"))
+    done = subprocess.run([script], env=env, capture_output=True, text=True)
+    assert done.stdout.endswith(f" {home}/source/openai_api.py\n")
+    app = text.replace("app=web_demo\nlisten=127.0.0.1 port=7860", "app=streamlit\nlisten=127.0.0.9 port=8501")
+    script.write_text(app)
+    done = subprocess.run([script], env=env, capture_output=True, text=True)
+    assert done.stdout.startswith("page -I ")
+    assert " run --server.address 127.0.0.9 --server.port 8501 --server.headless true " in done.stdout
+    assert "--browser.gatherUsageStats false" in done.stdout
+    page, script_path = done.stdout.rstrip("\n").partition("gatherUsageStats false ")[2].split(" -- ")
+    assert script_path == f"{home}/source/web_demo2.py"
+    # Run by streamlit, with the folder of page.py first: modules beside the script stand in front of none.
+    assert os.listdir(os.path.dirname(page)) == ["page.py"]
+    (home / "source").mkdir()
+    (home / "source" / "web_demo2.py").write_text(
+        "import json, utils, sys; print(utils.X, 'loads' in dir(json), sys.path[-1])"
+    )
+    (home / "source" / "utils.py").write_text("X = 1")
+    (home / "source" / "json.py").write_text("")
+    done = subprocess.run([sys.executable, page, script_path], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (f"1 True {home}/source\n", "")
+    script.write_text(text)
 
     # Bytecode that is younger than the proof is not used; what a proof writes is kept.
     (home / "cache" / "pycache").mkdir(parents=True)
