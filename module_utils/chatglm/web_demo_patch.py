@@ -748,7 +748,12 @@ def _edit_servers(source: Source, settings: Settings) -> None:
             continue
         names = {keyword.arg for keyword in node.keywords}
         if node.func.attr == "run" and _last_name(node.func.value) == "uvicorn":
-            source.set_keywords(node, {"host": settings.listen, "port": settings.port}, "listen")
+            wanted: dict[str, str | int | bool] = {"host": settings.listen, "port": settings.port}
+            if any(
+                isinstance(each, ast.ClassDef) and each.name == "ChatCompletionRequest" for each in source.tree.body
+            ):
+                wanted["timeout_graceful_shutdown"] = 3  # to stop it does not wait for the end of an answer
+            source.set_keywords(node, wanted, "listen")
         elif node.func.attr == "json" and not node.args and names & {"ensure_ascii", "exclude_unset"}:
             start, end = source.method_name(node)
             source.edit(start, end, "model_dump_json", "pydantic")

@@ -448,6 +448,7 @@ def test_openai_api():
     ]
     assert "    async for new_response, _ in answer.parts:" in new
     assert "finish_reason=None" in "".join(new)
+    assert new[-1] == '    uvicorn.run(app, host="127.0.0.1", port=7861, workers=1, timeout_graceful_shutdown=3)'
 
 
 def test_openai_api_whose_record_was_lost_follows_the_address():
