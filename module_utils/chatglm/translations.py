@@ -550,6 +550,11 @@ CHINESE = {
     "look at the log below; on a slow machine raise smoke_test_answer_timeout": (
         "看下面的日志；机器慢时调大 smoke_test_answer_timeout"
     ),
+    "the answer's stream ended without a finish_reason": "回答的数据流结束时没有 finish_reason",
+    "no complete answer from the API within {} s": "API 在 {0} 秒内没有给出完整的回答",
+    "the connection to the API broke: {}": "与 API 的连接断了：{0}",
+    "an answer of another form ({})": "回答的格式不对（{0}）",
+    "OpenAI's chat completion": "OpenAI 的 chat completion",
     "the connection to the page broke: {}": "与页面的连接断了：{0}",
     "{} {} answered no JSON: {}": "{0} {1} 返回的不是 JSON：{2}",
     "gradio's JSON": "gradio 的 JSON",
