@@ -1,11 +1,20 @@
-"""Passwords in addresses: out of messages, out of arguments."""
+"""Addresses: whom they let in; passwords in them out of messages, out of arguments."""
 
 from __future__ import annotations
 
 import base64
+import ipaddress
 import re
 from collections.abc import Iterable
 from urllib.parse import unquote
+
+
+def loopback(address: str) -> bool:
+    """Tell whether only this machine reaches what listens on ``address``."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def secrets(urls: Iterable[str]) -> set[str]:
