@@ -121,23 +121,16 @@ warnings:
   elements: str
 """
 
-import ipaddress
 import os
 from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import lock
+from ansible.module_utils.chatglm.addresses import is_loopback
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json, sha256_bytes, unusable, write_atomic, write_json
 from ansible.module_utils.chatglm.web_demo_patch import Outcome, Record, Settings, revert, settle
-
-
-def _loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
 
 
 def _read(path: str) -> bytes | None:
@@ -244,7 +237,7 @@ def observe(params: dict[str, Any], check_mode: bool) -> Work:
                 diff = {"before": _text(old), "after": _text(text)}
                 header = {"before_header": launcher["path"], "after_header": launcher["path"]}
                 result["diff"].append({**diff, **header})
-    if wanted and not _loopback(params["listen"]):
+    if wanted and not is_loopback(params["listen"]):
         result["warnings"].append(
             f"the demo will listen on {params['listen']} (chatglm_listen): others on that network can use it, "
             "without a password"

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import re
 from collections.abc import Iterable
 from urllib.parse import unquote
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether only this machine can reach ``address``."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def secrets(urls: Iterable[str]) -> set[str]:
