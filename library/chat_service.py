@@ -178,15 +178,16 @@ from ansible.module_utils.chatglm import (
     messages,
     page,
     processes,
+    seal,
     service,
     unit,
 )
 from ansible.module_utils.chatglm.addresses import is_loopback
 from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import unusable, user_name, write_atomic, write_json
+from ansible.module_utils.chatglm.files import unusable, user_name, write_atomic
 from ansible.module_utils.chatglm.processes import source_of
 
-PARTS = (command, failure, files, host, libcuda_worker, messages, page, processes, service, unit)
+PARTS = (command, failure, files, host, libcuda_worker, messages, page, processes, seal, service, unit)
 PROGRAM = """\
 #!{python} -IB
 # The command chatglm: chatglm help. Written by Ansible: changes here are overwritten by the next run.
@@ -354,6 +355,13 @@ def present(module: AnsibleModule) -> dict[str, Any]:
     own = [path for path in stale if path != completion_path()]
     todo = plan_service(kind, state, text, enabled=enabled, stale=bool(own))
     root = kind == "systemd" or "remove" in todo
+    host_name, port = page.Page(params["url"], 1).host, params["port"]
+    if "start" in todo and not processes.port_free(host_name, port):
+        todo.remove("start")
+        module.warn(
+            f"port {port} is held by {processes.port_owner(port)}: the service is not started beside it. Stop that, "
+            "then: chatglm start"
+        )
     if note and kind != "none":
         module.warn(note)
     result: dict[str, Any] = {
@@ -514,6 +522,10 @@ def answering(module: AnsibleModule) -> dict[str, Any]:
         if time.monotonic() - begin > params["timeout"]:
             raise Failure(f"no page at {chat.url} within {params['timeout']} s", "a page", told)
         time.sleep(0.2)
+    owner = processes.listener(client.port)
+    if owner and not service.belongs(owner[0], service.observe(params["home"], params["unit_path"])):
+        told = f"port {client.port} is held by {processes.port_owner(client.port)}"
+        raise Failure(told, "the page of the service", "stop that process, then run the play again")
     turn = client.ask(client.endpoint(), params["question"], [], 256)
     if not turn.answer.strip():
         raise Failure("an empty answer: the page is there, but its chat is dead", "a text", "run the play again")

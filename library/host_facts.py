@@ -160,7 +160,14 @@ facts:
       type: dict
       description: "Of the nearest existing parent of the folder (path): free, total, mount, type, options,
         windows_drive, writable, foreign (files of other users), blocked_by (a file in the way)."
-    port: {type: dict, description: "free, error, and owner (pid, command, ours) where that can be seen."}
+    port:
+      type: dict
+      description: "free, error, and owner (pid, command, ours, service: whether it is the service's) where that can be
+        seen."
+    service:
+      type: dict
+      description: "The chat as a service: kind (systemd, background, none), active, pid, current (serves what is
+        installed now)."
     gpus: {type: list, description: "index, uuid, name, memory_total, memory_free, capability, usable (by libcuda)."}
     nvidia:
       type: dict
@@ -215,7 +222,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import host, libcuda_worker, nvidia
+from ansible.module_utils.chatglm import host, libcuda_worker, nvidia, service
 from ansible.module_utils.chatglm.addresses import secrets, without_password
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json
@@ -368,8 +375,8 @@ def look_at_disk(home: str, uid: int) -> dict[str, Any]:
     }
 
 
-def port_owner(port: int, home: str) -> dict[str, Any] | None:
-    """Return pid, command and ours (started from ``home``) of who listens on ``port``, None where that is hidden."""
+def port_owner(port: int, home: str, running: dict[str, Any]) -> dict[str, Any] | None:
+    """Return pid, command, ours (started from ``home``) and service of who listens, None where that is hidden."""
     found = listener(port)
     if found is None:
         return None
@@ -382,10 +389,11 @@ def port_owner(port: int, home: str) -> dict[str, Any] | None:
     places = [folder, *(word for word in words[:3] if word.startswith("/"))]
     below = os.path.realpath(home) + "/"
     ours = any(f"{os.path.realpath(place)}/".startswith(below) or place.startswith(home + "/") for place in places)
-    return {"pid": pid, "command": " ".join(words).strip()[:200], "ours": ours}
+    mine = service.belongs(pid, running)
+    return {"pid": pid, "command": " ".join(words).strip()[:200], "ours": ours or mine, "service": mine}
 
 
-def look_at_port(listen: str, port: int, home: str) -> dict[str, Any]:
+def look_at_port(listen: str, port: int, home: str, running: dict[str, Any]) -> dict[str, Any]:
     """Return whether the page could listen there; tried as a server would, for an instant."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(listen, port, type=socket.SOCK_STREAM)[0]
@@ -395,7 +403,7 @@ def look_at_port(listen: str, port: int, home: str) -> dict[str, Any]:
             attempt.listen(1)
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
-        return {"free": False, "error": str(error), "owner": port_owner(port, home) if taken else None}
+        return {"free": False, "error": str(error), "owner": port_owner(port, home, running) if taken else None}
     return {"free": True, "error": "", "owner": None}
 
 
@@ -465,7 +473,8 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
         sources_later = [
             [pool.submit(ask_source, url, params["ca_bundle"]) for url in group["urls"]] for group in groups
         ]
-        disk, port = look_at_disk(home, uid), look_at_port(params["listen"], params["port"], home)
+        running = service.observe(home)
+        disk, port = look_at_disk(home, uid), look_at_port(params["listen"], params["port"], home, running)
         packages = nvidia.driver_packages(read("/var/lib/dpkg/status")) if wsl else []
         cuda, smi, pythons = cuda_later.result(), smi_later.result(), pythons_later.result()
         sources = [
@@ -497,6 +506,7 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
         "memory": host.parse_meminfo(read("/proc/meminfo")),
         "disk": disk,
         "port": port,
+        "service": {name: running[name] for name in ("kind", "active", "pid", "current")},
         "gpus": nvidia.merge_gpus(cuda["gpus"], listed),
         "nvidia": {
             "dxg": dxg,

@@ -60,9 +60,10 @@ class Chat:
 
     def password(self) -> str:
         """Return the page's password, empty for none."""
-        with contextlib.suppress(OSError), open(
-            os.path.join(self.home, "state", "page_password"), encoding="utf-8"
-        ) as stream:
+        with (
+            contextlib.suppress(OSError),
+            open(os.path.join(self.home, "state", "page_password"), encoding="utf-8") as stream,
+        ):
             return stream.read().strip()
         return ""
 
@@ -298,7 +299,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--no-wait", action="store_true")
     parser.add_argument("-f", "--follow", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
-    options, options.rest = parser.parse_known_args(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    options.rest = rest
     if options.help or (options.rest and options.command != "doctor"):
         options.command = "help"
     return options

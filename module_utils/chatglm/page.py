@@ -163,7 +163,10 @@ def find_messages(data: list[Any]) -> list[dict[str, Any]] | None:
 
 
 def follow(
-    events: Iterator[dict[str, Any]], clock: Callable[[], float], start: float, tell: Callable[[str], object] | None = None
+    events: Iterator[dict[str, Any]],
+    clock: Callable[[], float],
+    start: float,
+    tell: Callable[[str], object] | None = None,
 ) -> Turn:
     """Read one answer from the queue's events.
 

@@ -19,6 +19,8 @@ WORKING = frozenset({"cache", "run"})
 """Folders directly under home in which the demo itself writes."""
 LOCK = os.path.join("state", "lock")
 """The file that keeps two runs apart: it says nothing about the installation."""
+SERVICE = os.path.join("state", "service")
+"""Where a running service writes."""
 
 
 def _status(found: os.stat_result) -> str:
@@ -30,7 +32,8 @@ def fingerprint(home: str, outside: Iterable[str] = (), ignore: Iterable[str] = 
     """Return a hex SHA-256 over the names and the status of all files below ``home``, and of those in ``outside``.
 
     Args:
-        home: the folder; its ``cache``, ``run``, lock and every ``__pycache__`` are left out, as are times of folders.
+        home: the folder; its ``cache``, ``run``, ``state/service``, lock and every ``__pycache__`` are left out, as are
+            times of folders.
         outside: absolute paths of further files; an absent one counts as such.
         ignore: paths relative to ``home`` to leave out.
 
@@ -38,7 +41,7 @@ def fingerprint(home: str, outside: Iterable[str] = (), ignore: Iterable[str] = 
         OSError: a folder cannot be read.
 
     """
-    digest, skipped = hashlib.sha256(), {os.path.join(home, name) for name in (*WORKING, LOCK, *ignore)}
+    digest, skipped = hashlib.sha256(), {os.path.join(home, name) for name in (*WORKING, LOCK, SERVICE, *ignore)}
     folders = [home]
     while folders:
         with os.scandir(folders.pop()) as listing:

@@ -1,8 +1,8 @@
 """The chat as a service, on the host: its state, its start without systemd, and the parent process of the page.
 
 Both kinds of service run the page under ``chatglm serve`` (here: :func:`serve`), which turns a death by lack of memory
-into an exit status of its own. Where systemd is not booted, ``chatglm supervise`` (:func:`supervise`) does what the unit
-says: it starts the page again after a crash, and stops after a death by lack of memory or after too many starts.
+into an exit status of its own. Where systemd is not booted, ``chatglm supervise`` (:func:`supervise`) does what the
+unit says: it starts the page again after a crash, and stops after a death by lack of memory or after too many starts.
 
 Runs on the host's own Python, which may be as old as 3.8.
 """
@@ -26,8 +26,9 @@ from typing import IO, Any
 from . import unit
 from .files import read_json, write_json
 from .processes import die_with_parent
+from .seal import SERVICE
 
-FOLDER = os.path.join("state", "service")
+FOLDER = SERVICE
 """Where a running service writes, below chatglm_home."""
 LOG_BYTES = 4 << 20
 TAIL_BYTES = 16384
@@ -91,8 +92,8 @@ def observe(home: str, path: str = unit.PATH) -> dict[str, Any]:
     """Return the state of the service of ``home``.
 
     ``kind`` is systemd, background or none; ``unit`` is the unit file's text, ``foreign`` whether it belongs to another
-    installation; ``active`` whether it runs or is about to, ``pid`` of its first process, ``current`` whether that serves
-    what is installed now; ``show`` what systemctl says.
+    installation; ``active`` whether it runs or is about to, ``pid`` of its first process, ``current`` whether that
+    serves what is installed now; ``show`` what systemctl says.
     """
     found: dict[str, Any] = {"kind": "none", "unit": "", "foreign": False, "active": False, "pid": 0, "show": {}}
     with contextlib.suppress(OSError):
@@ -199,7 +200,7 @@ class Log:
             if self.path and self.stream.tell() > LOG_BYTES:
                 os.replace(self.path, self.path + ".1")
                 self.stream.close()
-                self.stream = open(self.path, "ab", buffering=0)
+                self.stream = open(self.path, "ab", buffering=0)  # noqa: SIM115
             self.stream.write(data)
             self.stream.flush()
 
@@ -351,9 +352,7 @@ def gpu_trouble(library: str, sleep: Callable[[float], None], seconds: float = G
     while True:
         told = "no answer"
         with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
-            done = subprocess.run(
-                [sys.executable, "-IB", library, path], check=False, capture_output=True, timeout=30
-            )
+            done = subprocess.run([sys.executable, "-IB", library, path], check=False, capture_output=True, timeout=30)
             answer = read_answer(done.stdout)
             if answer.get("gpus"):
                 return ""

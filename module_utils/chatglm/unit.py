@@ -1,7 +1,8 @@
 """The systemd unit of the chat: its text, and what systemctl says of it. Pure.
 
 A system unit that runs as the user, and no user unit: a user manager may not set up most of the sandbox (devices,
-addresses, capabilities), and it starts with the distribution only where lingering was switched on, which needs root too.
+addresses, capabilities), and it starts with the distribution only where lingering was switched on, which needs root
+too.
 """
 
 from __future__ import annotations
