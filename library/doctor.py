@@ -143,7 +143,6 @@ import datetime
 import http.client
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -157,7 +156,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import checks, doctor_worker, messages
+from ansible.module_utils.chatglm import checks, doctor_worker, messages, snapshot
+from ansible.module_utils.chatglm.addresses import masked
 from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file
 from ansible.module_utils.chatglm.lock import holder
 from ansible.module_utils.chatglm.processes import die_with_parent, source_of
@@ -166,7 +166,6 @@ from ansible.module_utils.chatglm.python_env import SOURCES_ONLY
 IMPORTS = (["torch", "transformers", "sentencepiece"], ["gradio", "pkg_resources"])
 """What two processes import side by side, each about as long as the other."""
 CURL = "/mnt/c/Windows/System32/curl.exe"
-SECRET = re.compile(r"//[^/@\s]*@")
 
 
 class Worker:
@@ -271,12 +270,10 @@ def seen_proxies(environment: dict[str, str]) -> dict[str, Any]:
         for part in environment.get(variable, "").split(",")
     }
     return {
-        "set": {name: SECRET.sub("//***@", value) for name, value in found.items()},
+        "set": {name: masked(value) for name, value in found.items()},
         # The hub's client knows no SOCKS; uv and git do, urllib does not look at these.
         "unusable": [
-            f"{name}={SECRET.sub('//***@', value)}"
-            for name, value in sorted(found.items())
-            if value.lower().startswith("socks")
+            f"{name}={masked(value)}" for name, value in sorted(found.items()) if value.lower().startswith("socks")
         ],
         "loopback": "*" in bypass or {"127.0.0.1", "localhost"} <= bypass,
     }
@@ -333,16 +330,13 @@ def ask_windows(url: str, wsl: int, status: int) -> dict[str, Any]:
     return {**seen, "asked": True, "status": done.stdout.strip(), "error": done.stderr.strip()[:200]}
 
 
-def digests(record: Any, model_path: str) -> dict[str, tuple[str, str]]:
+def digests(value: Any, model_path: str) -> dict[str, tuple[str, str]]:
     """Return algorithm and digest by path of the files that were verified in ``model_path``."""
+    record = snapshot.Record.parse(value)
     found = {}
-    try:
-        if record["path"] == model_path:
-            for path, item in record["files"].items():
-                algorithm = "sha256" if item.get("sha256") else "git_blob_id"
-                found[path] = (algorithm, item[algorithm])
-    except (AttributeError, KeyError, TypeError):
-        return {}
+    for path, item in record.files.items() if record.path == model_path else ():
+        algorithm = "sha256" if item.get("sha256") else "git_blob_id"
+        found[path] = (algorithm, item[algorithm])
     return found
 
 

@@ -93,6 +93,10 @@ modified:
   contains:
     path: {description: Relative to the clone, type: str, returned: always}
     kind: {description: "patched (by patch_web_demo), edited (by the user) or both", type: str, returned: always}
+edits:
+  description: SHA-256 of the user's edits of Python files other than the patched one; empty where there are none.
+  returned: success
+  type: str
 restored:
   description: Files that were missing or half-written.
   returned: success
@@ -100,6 +104,7 @@ restored:
   elements: str
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -676,10 +681,23 @@ def run(params: dict[str, Any], check_mode: bool, git: str | None) -> dict[str, 
             os.unlink(checkout.trust)
     result["modified"] = [{"path": path, "kind": kind} for path, kind in kinds]
     own = [path for path, kind in kinds if kind != "patched"]
+    result["edits"] = edits(dest, [path for path in own if path.endswith(".py") and path != "web_demo.py"])
     if own:
         checkout.warnings.append(f"{dest}: your own edits are kept: {', '.join(own)}")
     result["warnings"] = checkout.warnings
     return result
+
+
+def edits(dest: Path, paths: list[str]) -> str:
+    """Return the SHA-256 of files' paths and contents, "" of none; who edits code wants to see it work."""
+    whole = hashlib.sha256()
+    for path in sorted(paths):
+        try:
+            content = (dest / path).read_bytes()
+        except OSError:  # a link to nowhere, or a folder now
+            content = b""
+        whole.update(f"{path}\0{blob_id(content)}\n".encode("utf-8", "surrogateescape"))
+    return whole.hexdigest() if paths else ""
 
 
 def main() -> None:

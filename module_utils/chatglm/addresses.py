@@ -29,8 +29,8 @@ def secrets(urls: Iterable[str]) -> set[str]:
 
 
 def masked(text: str) -> str:
-    """Return a text with the user part of every URL masked."""
-    return re.sub(r"://[^/@\s]+@", "://***@", text)
+    """Return a text with the user part of every URL masked, also where it has no scheme (as proxy variables may)."""
+    return re.sub(r"//[^/@\s]+@", "//***@", text)
 
 
 def without_password(url: str) -> tuple[str, str]:

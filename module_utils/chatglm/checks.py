@@ -54,6 +54,8 @@ NO_EDITS = Text("no edits of yours", "没有你的修改")
 FREE = Text("free", "空闲")
 LOCKED = Text("as locked", "与锁定的一致")
 
+ON_CPU = Finding(OK, "the model runs on the CPU", applies=False)
+
 Judge = Callable[[Evidence], Optional[Finding]]  # noqa: UP045
 
 
@@ -151,7 +153,7 @@ def refused(code: str, fine: Callable[[dict[str, Any]], str | Text], gpu: bool =
             if refusal["code"] == code:
                 return Finding(YOURS, refusal["found"], refusal["remedy"])
         if gpu and evidence["context"]["device"] == "cpu":
-            return Finding(OK, "the model runs on the CPU", applies=False)
+            return ON_CPU
         found = fine(host["facts"])
         return Finding(OK, found or "nothing to look at", applies=bool(found))
 
@@ -221,7 +223,7 @@ def _on_gpu(judge: Judge) -> Judge:
 
     def only(evidence: Evidence) -> Finding | None:
         if evidence["context"]["device"] == "cpu":
-            return Finding(OK, "the model runs on the CPU", applies=False)
+            return ON_CPU
         return judge(evidence)
 
     return only
@@ -369,7 +371,7 @@ def _pkg_resources(evidence: Evidence) -> Finding | None:
 def _cpm_kernels(evidence: Evidence) -> Finding | None:
     # It asks the CUDA driver when it is imported, so without a GPU only the record tells.
     if evidence["context"]["device"] == "cpu" and not package_faults(_known(evidence, "virtualenv")).get("cpm_kernels"):
-        return Finding(OK, "the model runs on the CPU", applies=False)
+        return ON_CPU
     return _imported(  # type: ignore[no-any-return]
         evidence, "cpm_kernels", ["cpm_kernels.kernels.base"], _version("cpm_kernels")
     )

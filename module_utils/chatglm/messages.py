@@ -95,7 +95,8 @@ def say(language: str, code: str, **values: object) -> str:
         KeyError: no such message, or a placeholder without a value.
 
     """
-    return getattr(MESSAGES[code], language).format_map(values)
+    text = MESSAGES[code]
+    return (text.zh if language == "zh" else text.en).format_map(values)
 
 
 def spoken(setting: str, environment: Mapping[str, str]) -> str:

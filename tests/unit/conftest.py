@@ -15,6 +15,14 @@ def on_a_host(monkeypatch):
         monkeypatch.setattr(internal, "is_controller", False)
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    """Reach the servers of tests on loopback directly, whatever the environment says."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
 @pytest.fixture
 def run_module(monkeypatch, capsys):
     """Return a function that runs a module of library/ and returns its answer."""

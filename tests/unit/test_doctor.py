@@ -17,7 +17,7 @@ from pathlib import Path
 import doctor
 import pytest
 import yaml
-from ansible.module_utils.chatglm import checks, messages
+from ansible.module_utils.chatglm import checks, messages, snapshot
 from doctor_evidence import HEALTHY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,9 +111,11 @@ def model(tmp_path):
         (folder / name).write_text(name)
         digest = hashlib.sha256(name.encode()).hexdigest()
         lines += f"{digest}  ../models/m/{name}\n"
-        files[name] = {"sha256": digest}
+        files[name] = {"size": len(name), "sha256": digest, "stat": dict.fromkeys(snapshot.STAT_KEYS, 0)}
     (tmp_path / "state" / "weights.sha256").write_text(lines)
-    (tmp_path / "state" / "weights.json").write_text(json.dumps({"path": str(folder), "files": files}))
+    (tmp_path / "state" / "weights.json").write_text(
+        json.dumps(snapshot.Record(path=str(folder), files=files).as_json())
+    )
     return folder
 
 

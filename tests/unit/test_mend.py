@@ -27,12 +27,6 @@ def sums(data):
 WANTED = Wanted(Digest("sha256", fault_server.sha256(DATA)), len(DATA), Blocks(len(DATA), sums(DATA)))
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def server():
     made = fault_server.Server(files={"f.bin": DATA})

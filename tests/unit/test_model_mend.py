@@ -22,12 +22,6 @@ FILES = {"config.json": b'{"model_type": "chatglm"}\n', BIG: checkpoint(b"ctorch
 SIZE = len(FILES[BIG])
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def site(tmp_path):
     """A host that holds the verified files, installed from a folder."""

@@ -31,12 +31,6 @@ class Evil:
         return (os.system, ("touch /tmp/evil-pickle-was-loaded",))
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def site(tmp_path):
     made = Site(tmp_path)

@@ -162,6 +162,7 @@ def test_our_patch_and_the_users_edits_are_told_apart_and_kept(params, calls):
     assert (result["changed"], result["warnings"]) == (False, [])
     assert result["modified"] == [{"path": "web_demo.py", "kind": "patched"}]
     assert calls == ["status", "status"]
+    assert result["edits"] == ""
 
     page, terminal = Path(params["dest"], "web_demo.py"), Path(params["dest"], "cli_demo.py")
     page.write_text(page.read_text() + "# mine\n")
@@ -176,6 +177,10 @@ def test_our_patch_and_the_users_edits_are_told_apart_and_kept(params, calls):
     ]
     assert "your own edits are kept: cli_demo.py, web_demo.py" in result["warnings"][0]
     assert outside_git(listing(params["dest"])) == outside_git(before)
+    page.write_text(page.read_text() + "# more\n")  # its digest is another module's
+    assert run(params)["edits"] == result["edits"] != ""
+    terminal.write_text("print('more')\n")
+    assert run(params)["edits"] != result["edits"]
     # an edit from before the patch counts as the user's as well
     page.write_text(PAGE + "# mine\n")
     os.unlink(params["patches"] + "/web_demo_patch.json")

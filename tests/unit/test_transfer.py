@@ -25,12 +25,6 @@ BLOCKS = blocks.Blocks(
 )
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def server():
     made = fault_server.Server(files={"f.bin": DATA})

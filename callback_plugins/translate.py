@@ -1,0 +1,63 @@
+"""Callback plugin: say once more, in the user's language, why a task failed."""
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: translate
+type: notification
+short_description: What failed, in the user's language
+description:
+  - Below an error of this project's own modules and roles, prints its three parts (what was found, what was expected,
+    what to do) in Chinese when C(chatglm_language) is V(zh), or V(auto) on a Chinese system.
+  - Silent in English, for other errors, and in the doctor's play, which speaks for itself.
+requirements: [enabled in ansible.cfg]
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def catalogue(name: str) -> Any:
+    """Return a module of module_utils/chatglm, as a host would import it."""
+    import importlib  # noqa: PLC0415 - at an error only
+
+    import ansible.module_utils  # noqa: PLC0415
+
+    folder = str(ROOT / "module_utils")
+    if folder not in ansible.module_utils.__path__:
+        ansible.module_utils.__path__.append(folder)
+    return importlib.import_module(f"ansible.module_utils.chatglm.{name}")
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]
+    """Look at failed tasks."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "translate"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """No play has begun."""
+        super().__init__(*arguments, **named)
+        self.play: Any = None
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Keep the play, whose variables name the language."""
+        self.play = play
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """Print the error's parts in the user's language."""
+        message = result._result.get("msg")
+        if isinstance(message, str) and "Expected: " in message:
+            variables = self.play.get_variable_manager().get_vars(play=self.play, host=result._host)
+            setting = str(variables.get("chatglm_language", "auto"))
+            if "doctor_language" not in variables and catalogue("messages").spoken(setting, os.environ) == "zh":
+                text = catalogue("translations").failure(message)
+                if text:
+                    self._display.display(f"\n{result._host.get_name()}:\n{text}\n", color="red")

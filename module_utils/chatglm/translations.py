@@ -1,0 +1,542 @@
+"""Chinese for what fails: the texts of failure.Failure and plan.Refusal, found again by their English form.
+
+Modules speak English, so that a message can be looked up anywhere; the control side says it once more in the user's
+language (callback_plugins/translate.py). An entry's key is the English text with ``{}`` for each value, its value the
+Chinese one with ``{0}``, ``{1}``... tests/unit/test_translations.py collects the texts from the code itself, and fails
+for one without an entry.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+FOUND, EXPECTED, REMEDY = "发现：", "应为：", "处理："
+
+CHINESE = {
+    # several modules
+    "run again": "再运行一次",
+    "run the play again": "再运行一次",
+    "run the play again with -vvv": "加上 -vvv 再运行一次",
+    "correct it": "请更正",
+    "correct {}": "更正 {0}",
+    "an absolute path": "绝对路径",
+    "the path {}": "路径 {0}",
+    "give the whole path, from /": "给出从 / 开始的完整路径",
+    "a readable file": "可读的文件",
+    "move {} away": "把 {0} 移到别处",
+    "{} is not a folder": "{0} 不是文件夹",
+    "{} is a file": "{0} 是文件",
+    "a folder, or nothing": "文件夹，或者什么都没有",
+    "a PEM file on the host": "主机上的 PEM 文件",
+    "{} cannot be read ({})": "{0} 读不了（{1}）",
+    "owner/name": "形如 owner/name",
+    "correct chatglm_model_repo": "更正 chatglm_model_repo",
+    "a commit id of 40 hex digits": "40 位十六进制的提交号",
+    "a full commit id of 40 hex digits": "完整的 40 位十六进制提交号",
+    "commit {}": "提交 {0}",
+    "numbers": "数字",
+    # files.py
+    "{} cannot be used ({})": "{0} 无法使用（{1}）",
+    "{} cannot be used ({}), it belongs to {}": "{0} 无法使用（{1}），它属于 {2}",
+    "room on the disk, for bytes and for files": "磁盘上有空间，也有空闲的 inode",
+    "make room (look at: df -h {}; df -i {}), then run again; what is good is kept": (
+        "腾出空间（查看：df -h {0}; df -i {1}），再运行一次；已经好的部分会保留"
+    ),
+    "a file system that can be written": "可写的文件系统",
+    "mount it for writing (after a fault of the disk: look at dmesg), then run again": (
+        "以可写方式挂载（磁盘出过错时请看 dmesg），再运行一次"
+    ),
+    "it to be there": "它存在",
+    "run again, unless {} was meant to be elsewhere": "再运行一次，除非 {0} 本该在别处",
+    "a file of this project in that place, or nothing": "那里是本项目的文件，或者什么都没有",
+    "move {} away, then run again": "把 {0} 移到别处，再运行一次",
+    "a file that {} may read and write": "{0} 可读写的文件",
+    "ls -ld {} {}; correct the owner (sudo chown -R {} FOLDER, for chatglm_home), then run again": (
+        "ls -ld {0} {1}；更正所有者（对 chatglm_home：sudo chown -R {2} 文件夹），再运行一次"
+    ),
+    # lock.py
+    "another run at work on this installation{}: {} ({})": "另一个运行正在改动这个安装{0}：{1}（{2}）",
+    "one run at a time": "同一时间只有一个运行",
+    "wait for it to end, then run again (chatglm_lock_timeout: how many seconds a run waits by itself)": (
+        "等它结束再运行一次（chatglm_lock_timeout：运行自己等待的秒数）"
+    ),
+    # roles/chatglm/vars
+    'chatglm_source_version is "{}"': "chatglm_source_version 是“{0}”",
+    "a full commit id of 40 hex digits (a branch or tag can move, and what it names would be executed unverified)": (
+        "完整的 40 位十六进制提交号（分支和标签会移动，它指向的内容会不经校验就被执行）"
+    ),
+    "git ls-remote {} shows the ids": "git ls-remote {0} 列出提交号",
+    'chatglm_model_revision is "{}"': "chatglm_model_revision 是“{0}”",
+    "a full commit id of 40 hex digits (a branch can move, and what it names would be executed unverified)": (
+        "完整的 40 位十六进制提交号（分支会移动，它指向的内容会不经校验就被执行）"
+    ),
+    'copy the id from the "Files" page of the model on the hub': "从 hub 上模型的 Files 页面复制提交号",
+    'chatglm_model_repo is "{}"': "chatglm_model_repo 是“{0}”",
+    "for example -e chatglm_model_repo=THUDM/chatglm2-6b-int4": "例如 -e chatglm_model_repo=THUDM/chatglm2-6b-int4",
+    'chatglm_hub_endpoint is "{}"': "chatglm_hub_endpoint 是“{0}”",
+    "an address that starts with https://": "以 https:// 开头的地址",
+    "-e chatglm_hub_endpoint=https://hf-mirror.com, or leave it out": (
+        "-e chatglm_hub_endpoint=https://hf-mirror.com，或去掉这项设置"
+    ),
+    "chatglm_port is {}": "chatglm_port 是 {0}",
+    "1024 to 65535 (lower ports need root)": "1024 到 65535（更小的端口需要 root）",
+    "for example -e chatglm_port=7860": "例如 -e chatglm_port=7860",
+    'chatglm_home is "{}"': "chatglm_home 是“{0}”",
+    "an absolute path, or one below ~, of a folder of its own": "绝对路径或 ~ 之下的路径，指向单独的文件夹",
+    "for example -e chatglm_home=~/chatglm": "例如 -e chatglm_home=~/chatglm",
+    "chatglm_model_sources is empty": "chatglm_model_sources 是空的",
+    "at least one source": "至少一个来源",
+    "leave it out for the defaults": "去掉这项设置，使用默认值",
+    # host_facts
+    "inject names {}": "inject 里有 {0}",
+    "names of facts: {}": "facts 的名字：{0}",
+    "home is {}": "home 是 {0}",
+    "set chatglm_home to one": "把 chatglm_home 设为绝对路径",
+    "port is {}": "端口是 {0}",
+    "port {}": "端口 {0}",
+    "a number from 1 to 65535": "1 到 65535 的数字",
+    "a port from 1 to 65535": "1 到 65535 的端口",
+    "set chatglm_port to one": "把 chatglm_port 设为这样的数字",
+    "set chatglm_port": "设置 chatglm_port",
+    "ca_bundle is {}, which cannot be read": "ca_bundle 是 {0}，读不了",
+    "correct the path": "更正路径",
+    "environment_gb holds {}": "environment_gb 里有 {0}",
+    "inject has a value of the wrong shape ({}: {})": "inject 里的值结构不对（{0}：{1}）",
+    "the structure of the returned facts": "与返回的 facts 相同的结构",
+    "compare with: ansible-doc -M library -t module host_facts": ("对照：ansible-doc -M library -t module host_facts"),
+    # plan.py: the GPU
+    "NVIDIA driver {}, which supports CUDA {}": "NVIDIA 驱动 {0}，支持到 CUDA {1}",
+    "NVIDIA driver {}": "NVIDIA 驱动 {0}",
+    "of unknown number": "（版本不明）",
+    "driver {} or newer (CUDA {}) for a GPU of compute capability {}": (
+        "计算能力 {2} 的 GPU 需要驱动 {0} 或更新（CUDA {1}）"
+    ),
+    "install the current driver on Windows from https://www.nvidia.com/drivers, then in PowerShell: wsl --shutdown": (
+        "在 Windows 上安装最新驱动（https://www.nvidia.com/drivers），再在 PowerShell 里运行：wsl --shutdown"
+    ),
+    "install the driver package of your distribution, version {} or newer, and reboot": (
+        "安装发行版的驱动软件包（{0} 或更新），然后重启"
+    ),
+    "an NVIDIA GPU that libcuda can use": "libcuda 能用的 NVIDIA GPU",
+    "libcuda: {} ({})": "libcuda：{0}（{1}）",
+    "libcuda: {}": "libcuda：{0}",
+    "no GPU": "没有 GPU",
+    "a GPU that Windows shares with WSL": "Windows 与 WSL 共享的 GPU",
+    "in PowerShell: wsl --update; wsl --shutdown; then update the NVIDIA driver on Windows": (
+        "在 PowerShell 里运行：wsl --update; wsl --shutdown；再更新 Windows 上的 NVIDIA 驱动"
+    ),
+    "no /dev/dxg: WSL offers no GPU; {}": "没有 /dev/dxg：WSL 不提供 GPU；{0}",
+    "in PowerShell: wsl --update; wsl --shutdown (Windows 10 21H2 or newer); or {}": (
+        "在 PowerShell 里运行：wsl --update; wsl --shutdown（需要 Windows 10 21H2 或更新）；或者：{0}"
+    ),
+    "{} (looked in {}, then where the loader looks)": "{0}（找过 {1}，又找过加载器会找的地方）",
+    "{}/libcuda.so.1, which the NVIDIA driver on Windows brings": "{0}/libcuda.so.1，由 Windows 上的 NVIDIA 驱动带来",
+    "install or update the NVIDIA driver on Windows, then in PowerShell: wsl --shutdown; never a Linux driver inside "
+    "WSL. Without an NVIDIA GPU: {}": (
+        "在 Windows 上安装或更新 NVIDIA 驱动，再在 PowerShell 里运行：wsl --shutdown；切勿在 WSL 里装 Linux 驱动。"
+        "没有 NVIDIA GPU 时：{0}"
+    ),
+    "update the driver on Windows, then in PowerShell: wsl --shutdown; or {}": (
+        "更新 Windows 上的驱动，再在 PowerShell 里运行：wsl --shutdown；或者：{0}"
+    ),
+    "reboot, or mend the driver; or {}": "重启，或修好驱动；或者：{0}",
+    "update the NVIDIA driver on Windows, then in PowerShell: wsl --shutdown; without an NVIDIA GPU {}": (
+        "更新 Windows 上的 NVIDIA 驱动，再在 PowerShell 里运行：wsl --shutdown；没有 NVIDIA GPU 时：{0}"
+    ),
+    "{}, whose compute capability neither libcuda nor nvidia-smi tells": (
+        "{0}，libcuda 和 nvidia-smi 都没说出它的计算能力"
+    ),
+    "a driver that tells it": "能说出计算能力的驱动",
+    "update the NVIDIA driver; or {}": "更新 NVIDIA 驱动；或者：{0}",
+    "{}, compute capability {}": "{0}，计算能力 {1}",
+    "one of {}: the model's int4 kernels are machine code for these alone, nothing that a driver could translate for "
+    "others": "{0} 之一：模型的 int4 内核只有这些型号的机器码，驱动无法为其他型号翻译",
+    "5.0 to 9.0 (torch 2.7.1), 10.x or 12.x (torch 2.8.0)": "5.0 至 9.0（torch 2.7.1），10.x 或 12.x（torch 2.8.0）",
+    "{} with {}": "{0}，{1}",
+    "{} GB of GPU memory for the int4 model": "int4 模型需要 {0} GB 显存",
+    "{} free of {} on {}": "{2} 共 {1}，空闲 {0}",
+    "{} GB free": "空闲 {0} GB",
+    "close what uses the GPU (browser, games, another model; see nvidia-smi), then run again; to try all the same: "
+    "-e preflight_min_gpu_memory_gb={}": (
+        "关掉占用 GPU 的程序（浏览器、游戏、另一个模型；nvidia-smi 可查），再运行一次；仍要一试："
+        "-e preflight_min_gpu_memory_gb={0}"
+    ),
+    "a Linux NVIDIA driver is installed inside WSL: {}; the loader takes {}": (
+        "WSL 里装了 Linux 的 NVIDIA 驱动：{0}；加载器用的是 {1}"
+    ),
+    "a Linux NVIDIA driver is installed inside WSL: {}": "WSL 里装了 Linux 的 NVIDIA 驱动：{0}",
+    "only the driver on Windows, whose libraries are in {}": "只有 Windows 上的驱动，它的库在 {0}",
+    "sudo apt-get purge -y {} && sudo ldconfig; then in PowerShell: wsl --shutdown": (
+        "sudo apt-get purge -y {0} && sudo ldconfig；再在 PowerShell 里运行：wsl --shutdown"
+    ),
+    "the loader takes {}": "加载器用的是 {0}",
+    "{}/libcuda.so.1, the driver on Windows": "{0}/libcuda.so.1，即 Windows 上的驱动",
+    "sudo rm {} && sudo ldconfig   (left by a Linux driver; dpkg -S {} names its package)": (
+        "sudo rm {0} && sudo ldconfig   （Linux 驱动留下的；dpkg -S {1} 说出它属于哪个软件包）"
+    ),
+    "{}/libcuda.so.1 exists, but the loader does not look there": "{0}/libcuda.so.1 存在，但加载器不去那里找",
+    "the folder in the loader's cache, or torch finds no GPU": "这个文件夹在加载器的缓存里，否则 torch 找不到 GPU",
+    # plan.py: the rest of the host
+    "no Python 3.12, 3.11 or 3.10; interpreters: {}": "没有 Python 3.12、3.11 或 3.10；现有解释器：{0}",
+    "one of them: {}": "其中之一：{0}",
+    "no unmodified combination of transformers and the model's code exists for others": (
+        "其他版本没有不经修改就能配上模型代码的 transformers"
+    ),
+    "install Python 3.12 or 3.11 too, for example with uv (https://docs.astral.sh/uv): uv python install 3.12; then "
+    "name it: -e preflight_python=PATH (uv python find 3.12 shows the path)": (
+        "另装 Python 3.12 或 3.11，例如用 uv（https://docs.astral.sh/uv）：uv python install 3.12；"
+        "再指定：-e preflight_python=路径（uv python find 3.12 给出路径）"
+    ),
+    "preflight_python is {}, which {}": "preflight_python 是 {0}：{1}",
+    "a Python 3.12, 3.11 or 3.10 ({})": "Python 3.12、3.11 或 3.10（{0}）",
+    "name one with -e preflight_python=PATH, or leave the setting out to have it found": (
+        "用 -e preflight_python=路径 指定一个，或去掉这项设置，让程序自己找"
+    ),
+    "WSL version 1 (kernel {})": "WSL 版本 1（内核 {0}）",
+    "WSL version 2: version 1 has no GPU and no Linux kernel": "WSL 版本 2：版本 1 没有 GPU，也没有 Linux 内核",
+    "in PowerShell: wsl --set-version {} 2   (wsl --list --verbose shows the names)": (
+        "在 PowerShell 里运行：wsl --set-version {0} 2   （wsl --list --verbose 列出名字）"
+    ),
+    "x86_64: the locked packages are for this architecture only": "x86_64：锁定的软件包只有这种架构的",
+    "use a 64-bit Intel or AMD machine": "换一台 64 位 Intel 或 AMD 的机器",
+    "the clock says {}": "时钟显示 {0}",
+    "a date after 2025-01-01: TLS rejects every certificate before": (
+        "2025-01-01 之后的日期：更早的话 TLS 会拒绝所有证书"
+    ),
+    "no git on PATH": "PATH 上没有 git",
+    "git, which fetches the source repository": "git，用来取源码仓库",
+    "no gcc on PATH": "PATH 上没有 gcc",
+    "gcc: on a CPU the model compiles its int4 kernel when it is loaded": "gcc：在 CPU 上，模型加载时要编译 int4 内核",
+    "{}:{} is not to be had: {}": "{0}:{1} 不可用：{2}",
+    "process {} ({})": "进程 {0}（{1}）",
+    "another program": "另一个程序",
+    "a free port for the chat page": "给聊天页面的空闲端口",
+    "stop it (kill {}), or choose another port: -e chatglm_port={}": (
+        "停掉它（kill {0}），或换一个端口：-e chatglm_port={1}"
+    ),
+    "choose another port: -e chatglm_port={}": "换一个端口：-e chatglm_port={0}",
+    "a folder, for {}": "文件夹，给 {0} 用",
+    "remove or rename it, or choose another place: -e chatglm_home=PATH": (
+        "删除或改名，或者换个地方：-e chatglm_home=路径"
+    ),
+    "{} may not write in {}": "{0} 不能写 {1}",
+    "write permission, for {}": "写权限，给 {0} 用",
+    "files of another user that {} may not write: {}": "{0} 不能写的、属于别的用户的文件：{1}",
+    "everything under {} to belong to {} (left by a run with sudo?)": (
+        "{0} 下的一切都属于 {1}（是用 sudo 运行时留下的吗？）"
+    ),
+    "{} is {}": "{0} 是{1}",
+    "mounted noexec": "以 noexec 方式挂载的",
+    "of type {}": " {0} 类型的",
+    "a file system for {} that runs programs and holds symbolic links": "能运行程序、能放符号链接的文件系统，给 {0} 用",
+    "choose another place: -e chatglm_home=PATH": "换个地方：-e chatglm_home=路径",
+    "an answer within 5 s": "5 秒内有回答",
+    "an answer of at least one within 5 s": "至少一个在 5 秒内有回答",
+    "name your company's certificates: -e chatglm_ca_bundle=/path/on/the/host.pem": (
+        "给出公司的证书：-e chatglm_ca_bundle=/主机上的/路径.pem"
+    ),
+    "check the network and the proxy (https_proxy), or set another source: {}; to go on all the same: "
+    "-e preflight_check_sources=never": (
+        "检查网络和代理（https_proxy），或设置别的来源：{0}；仍要继续：-e preflight_check_sources=never"
+    ),
+    "check the network and the proxy (https_proxy), or set another source: see README.md, Settings; to go on all the "
+    "same: -e preflight_check_sources=never": (
+        "检查网络和代理（https_proxy），或设置别的来源（见 README.zh-CN.md 的设置）；仍要继续："
+        "-e preflight_check_sources=never"
+    ),
+    "{}, together {}": "{0}，共 {1}",
+    "{} of memory available and {} of swap free": "可用内存 {0}，空闲交换空间 {1}",
+    "{} GB in all to load the model": "加载模型共需 {0} GB",
+    "write the lines [wsl2], memory={}GB and swap={}GB into %UserProfile%\\.wslconfig on Windows, then in PowerShell: "
+    "wsl --shutdown": (
+        "在 Windows 的 %UserProfile%\\.wslconfig 里写入 [wsl2]、memory={0}GB 和 swap={1}GB 三行，"
+        "再在 PowerShell 里运行：wsl --shutdown"
+    ),
+    "close programs, or add swap: sudo fallocate -l {}G /swapfile && sudo chmod 600 /swapfile && sudo mkswap /swapfile "
+    "&& sudo swapon /swapfile": (
+        "关掉一些程序，或增加交换空间：sudo fallocate -l {0}G /swapfile && sudo chmod 600 /swapfile && "
+        "sudo mkswap /swapfile && sudo swapon /swapfile"
+    ),
+    "{} free on {} ({})": "{1}（{2}）空闲 {0}",
+    "{} for what is still to be installed": "还要安装的部分需要 {0}",
+    "free some space there, or choose another place: -e chatglm_home=PATH": (
+        "在那里腾出空间，或换个地方：-e chatglm_home=路径"
+    ),
+    # cuda_lookup.py
+    "{} of CUDA {}, with a driver that supports CUDA {}": "CUDA {1} 的 {0}，而驱动支持到 CUDA {2}",
+    "a runtime of no newer major version than the driver's": "主版本不高于驱动所支持的运行库",
+    "update the NVIDIA driver, or move that toolkit away ($CUDA_PATH and /usr/local/cuda come before the system's)": (
+        "更新 NVIDIA 驱动，或把那个工具包移开（$CUDA_PATH 和 /usr/local/cuda 排在系统之前）"
+    ),
+    "a library that loads, as cpm_kernels tries no other": "能加载的库，因为 cpm_kernels 不会再试别的",
+    "move it away, it comes before the system's: sudo mv {} {}.broken": (
+        "把它移开，它排在系统的库之前：sudo mv {0} {1}.broken"
+    ),
+    "{}; the packages that hold it on this distribution are not known": "{0}；不知道这个发行版里哪些软件包有它",
+    "libraries that load": "能加载的库",
+    'install the CUDA runtime, then name its packages: -e \'{"cuda_libs_packages": ["NAME", "NAME"]}\'': (
+        '安装 CUDA 运行库，再给出软件包名：-e \'{{"cuda_libs_packages": ["名字", "名字"]}}\''
+    ),
+    "{}, though {} are installed": "{0}，尽管已装有 {1}",
+    # the virtualenv: locks, pip's configuration, uv
+    'line "{}" in a lock file': "锁定文件里有一行“{0}”",
+    "name==version, optionally a marker, and at least one --hash=sha256:<64 hex digits>": (
+        "name==version，可以带标记，至少一个 --hash=sha256:<64 位十六进制>"
+    ),
+    "regenerate the lock with roles/virtualenv/files/relock": "用 roles/virtualenv/files/relock 重新生成锁定文件",
+    'marker "{}" in a lock file ({})': "锁定文件里的标记“{0}”（{1}）",
+    "a marker of comparisons joined by and/or": "由 and/or 连接的比较构成的标记",
+    "{} {} and {} in the lock files": "锁定文件里有 {0} {1} 和 {2}",
+    "one version of each distribution": "每个软件包只有一个版本",
+    "regenerate the locks together with roles/virtualenv/files/relock": (
+        "用 roles/virtualenv/files/relock 一起重新生成锁定文件"
+    ),
+    "pip configuration file {}, which cannot be read ({})": "pip 配置文件 {0} 读不了（{1}）",
+    "[sections] with key = value lines, as pip itself demands": "带 key = value 行的 [节]，正如 pip 自己要求的",
+    "correct {} (pip config debug shows what pip makes of it)": "更正 {0}（pip config debug 显示 pip 读到了什么）",
+    "no uv binary named": "没有指定 uv 程序",
+    "one on the host": "主机上的一个",
+    "set uv (virtualenv_uv)": "设置 uv（virtualenv_uv）",
+    "{} is Python {}": "{0} 是 Python {1}",
+    "one that the locked packages have wheels for{}": "锁定的软件包有 wheel 的版本{0}",
+    "install such a Python beside it and name it with virtualenv_python": (
+        "另装这样的 Python，用 virtualenv_python 指定"
+    ),
+    "a {} processor": "{0} 处理器",
+    "one that the locked packages have wheels for: {}": "锁定的软件包有 wheel 的：{0}",
+    "use another host": "换一台主机",
+    "{} holds files but no virtualenv ({} ...)": "{0} 里有文件，却不是虚拟环境（{1} …）",
+    "a virtualenv, an empty folder, or nothing": "虚拟环境、空文件夹，或者什么都没有",
+    "move {} away or set virtualenv_path": "把 {0} 移到别处，或设置 virtualenv_path",
+    "no working Python at {} ({})": "{0} 没有能用的 Python（{1}）",
+    "the interpreter that the virtualenv is made from{}": "用来建虚拟环境的解释器{0}",
+    "install it (sudo apt-get install python3), or name another one with virtualenv_python": (
+        "安装它（sudo apt-get install python3），或用 virtualenv_python 指定另一个"
+    ),
+    "uv failed while {}: {}": "uv 在{0}时失败：{1}",
+    "a finished installation": "完成的安装",
+    "see stderr in the result, then run again": "看结果里的 stderr，再运行一次",
+    "CA bundle {} ({})": "CA 证书文件 {0}（{1}）",
+    "correct chatglm_ca_bundle (or cert in the host's pip configuration)": (
+        "更正 chatglm_ca_bundle（或主机 pip 配置里的 cert）"
+    ),
+    "{}{} while {}: {}": "{0}{1}（{2}）：{3}",
+    "{} faulty packages after two installations, {}: {}": "装了两次仍有 {0} 个软件包有问题，{1}：{2}",
+    "files as in the packages' own lists": "文件与软件包自己的清单一致",
+    "check disk and memory (dmesg), then run again": "检查磁盘和内存（dmesg），再运行一次",
+    "the import of {} ended with {}: {}": "导入 {0} 时以 {1} 结束：{2}",
+    "an import without error": "导入不出错",
+    "check the host's memory (dmesg), then run again": "检查主机的内存（dmesg），再运行一次",
+    "import {} fails with {}": "导入 {0} 失败：{1}",
+    "every package to import: {}": "每个软件包都能导入：{0}",
+    "install the system library that the message names, then run again": "安装报错里点名的系统库，再运行一次",
+    "uv still at work after {} s while {}": "uv {0} 秒后仍未做完（{1}）",
+    "an end within that time": "在这段时间内结束",
+    "run again: what was fetched is kept; raise virtualenv_timeout on a slow line": (
+        "再运行一次：已下载的会保留；网速慢时调大 virtualenv_timeout"
+    ),
+    "{} cannot be run ({})": "{0} 无法运行（{1}）",
+    "a uv binary for this host's processor": "适合本机处理器的 uv 程序",
+    "name one on the host with virtualenv_uv (https://docs.astral.sh/uv)": (
+        "用 virtualenv_uv 指定主机上的一个（https://docs.astral.sh/uv）"
+    ),
+    "locked packages that do not fit together ({})": "锁定的软件包互不相容（{0}）",
+    "locks that were made together": "一起生成的锁定文件",
+    "regenerate them with roles/virtualenv/files/relock": "用 roles/virtualenv/files/relock 重新生成",
+    "importing {} takes more than 600 s": "导入 {0} 超过 600 秒",
+    "seconds": "几秒",
+    "check the host's load and memory": "检查主机的负载和内存",
+    # the source repository
+    "{} from {} failed: {}": "从 {1} 执行 {0} 失败：{2}",
+    "git refuses {}, which belongs to another user: {}": "git 拒绝 {0}，它属于别的用户：{1}",
+    "a folder of the user who runs the play": "属于运行者的文件夹",
+    "ls -ld {}; then sudo chown -R USER {}, or run the play as its owner": (
+        "ls -ld {0}；然后 sudo chown -R 用户 {1}，或以它的所有者身份运行"
+    ),
+    "chatglm_source_version {}": "chatglm_source_version 是 {0}",
+    "this host has no git": "本机没有 git",
+    "git 2.25 or newer": "git 2.25 或更新",
+    "chatglm_ca_bundle {} cannot be read ({})": "chatglm_ca_bundle {0} 读不了（{1}）",
+    "the new clone {} is at {} with {} files that differ": "新的克隆 {0} 在 {1}，有 {2} 个文件不同",
+    "commit {}, unchanged": "提交 {0}，没有改动",
+    "look at git's global configuration (git config --global --list), and run the play again": (
+        "查看 git 的全局配置（git config --global --list），再运行一次"
+    ),
+    "{} is {} s old: another git command may be at work": "{0} 已有 {1} 秒：可能有另一个 git 命令在运行",
+    "no other git in that folder": "那个文件夹里没有别的 git",
+    "wait for it; if there is none, remove the file: rm {}": "等它结束；如果没有，删除这个文件：rm {0}",
+    "core.worktree is set in {}: git would write elsewhere": "{0} 里设了 core.worktree：git 会写到别处",
+    "a clone whose files are beside its .git": "文件就在 .git 旁边的克隆",
+    "{} after {} still needs {}": "{0} 做完 {1} 之后仍需要 {2}",
+    "run the play again; if it fails the same way, try that command by hand": (
+        "再运行一次；如果还是这样失败，手动试试那条命令"
+    ),
+    "{} answers, but not as a git repository ({})": "{0} 有回答，但不是 git 仓库的回答（{1}）",
+    "a git repository, and no page of a proxy or of a network that wants a login": (
+        "git 仓库，而不是代理的页面或要求登录的网络页面"
+    ),
+    "open that address in a browser of the host's network, and log in there; or set chatglm_source_url to a mirror": (
+        "用同一网络里的浏览器打开那个地址并登录；或把 chatglm_source_url 设为镜像"
+    ),
+    "{} has no commit {}": "{0} 没有提交 {1}",
+    "a commit of that repository": "那个仓库里的提交",
+    "check chatglm_source_version and chatglm_source_url: they belong together": (
+        "检查 chatglm_source_version 和 chatglm_source_url：两者要对得上"
+    ),
+    "your own files in {} ({}) would be overwritten by going from {} to {}": (
+        "从 {2} 换到 {3} 会覆盖你在 {0} 里的文件（{1}）"
+    ),
+    "files that differ between the two commits to be as committed": "两个提交之间不同的文件与提交时一致",
+    "keep yours aside: {}; then run the play again, and bring them back: {}": (
+        "先把你的放到一边：{0}；再运行一次，然后取回：{1}"
+    ),
+    "keep yours aside: {}; then run the play again": "先把你的放到一边：{0}；再运行一次",
+    "{} holds files, but is no git repository": "{0} 里有文件，却不是 git 仓库",
+    "a clone, an empty folder or nothing": "克隆、空文件夹，或者什么都没有",
+    "move it away, and run the play again: mv {} {}.mine": "把它移到别处，再运行一次：mv {0} {1}.mine",
+    "room on the disk under chatglm_home": "chatglm_home 所在磁盘有空间",
+    "free some (df -h shows it), and run the play again": "腾出一些空间（df -h 可查），再运行一次",
+    "a certificate that this host trusts": "本机信任的证书",
+    "if a company proxy re-signs traffic, set chatglm_ca_bundle to its CA as a PEM file on the host; else check the "
+    "host's clock and the package ca-certificates": (
+        "如果公司代理重新签发证书，把 chatglm_ca_bundle 设为主机上该 CA 的 PEM 文件；"
+        "否则检查主机的时钟和软件包 ca-certificates"
+    ),
+    "a repository that can be read without a password": "不用密码就能读的仓库",
+    "check chatglm_source_url": "检查 chatglm_source_url",
+    "a repository, and a proxy, that let this host read": "允许本机读取的仓库和代理",
+    "check the proxy variables of the host, or set chatglm_source_url to a mirror": (
+        "检查主机的代理变量，或把 chatglm_source_url 设为镜像"
+    ),
+    "the host of the repository to answer": "仓库的主机有回答",
+    "check the network and the proxy variables of the host, or set chatglm_source_url to a mirror": (
+        "检查主机的网络和代理变量，或把 chatglm_source_url 设为镜像"
+    ),
+    "a git repository at that address": "那个地址上有 git 仓库",
+    # the weights
+    "free space there, or choose another chatglm_home; what came so far is kept": (
+        "在那里腾出空间，或换一个 chatglm_home；已下载的会保留"
+    ),
+    "copy the id of the commit from the model's page on the hub": "从 hub 上模型的页面复制提交号",
+    "make {} readable for this user, or remove it": "让这个用户能读 {0}，或删掉它",
+    "room for the files of {} ({} in all)": "有空间放 {0} 的文件（共 {1}）",
+    "{} lower-case hex digits": "{0} 位小写十六进制",
+    "the revision {}": "版本 {0}",
+    "the repository {}": "仓库 {0}",
+    "the folder for the weights": "放权重的文件夹",
+    "{} changes while it is looked at": "{0} 在查看时正在变化",
+    "a file at rest": "不在变化的文件",
+    "{} is not a file": "{0} 不是文件",
+    "the model's file, or nothing": "模型的文件，或者什么都没有",
+    "a checkpoint as torch.save writes it": "torch.save 写出的检查点",
+    "take the weights from elsewhere": "从别处取权重",
+    "{} would import {} when it is loaded": "{0} 加载时会导入 {1}",
+    "a checkpoint that imports nothing but {}": "除 {0} 以外什么都不导入的检查点",
+    "take the weights from a repository you trust; if these names are harmless and meant, add them to "
+    "weights_pickle_globals": "从你信任的仓库取权重；如果这些名字无害且确是所需，加入 weights_pickle_globals",
+    "{} of {} files of {} could not be had: {}": "{2} 的 {1} 个文件中有 {0} 个拿不到：{3}",
+    "every file of revision {} in {}, each with its digest": "版本 {0} 的每个文件都在 {1}，且摘要正确",
+    "{} names a file {}": "{0} 里有文件名 {1}",
+    "a relative path inside the model's folder": "模型文件夹里的相对路径",
+    "{} gives {} the size {}": "{0} 给 {1} 的大小是 {2}",
+    "a number of bytes": "字节数",
+    "{} gives {} the {} {}": "{0} 给 {1} 的 {2} 是 {3}",
+    "{} gives {} a git_blob_id without a size": "{0} 给了 {1} git_blob_id，却没有大小",
+    "{} names {} twice": "{0} 里 {1} 出现两次",
+    "each file once": "每个文件一次",
+    # the page and its proof
+    "{} does not exist": "{0} 不存在",
+    "the script from the source repository": "源码仓库里的脚本",
+    "run the play with role source": "运行时不要跳过角色 source",
+    "the file was left as it is; correct that line, or move the file away and run the play again, which fetches "
+    "upstream's text": "文件保持原样；更正那一行，或把文件移走再运行一次，会取回上游的版本",
+    "the test was stopped by signal {}": "测试被信号 {0} 中止",
+    "an undisturbed run": "不受打扰的运行",
+    "url is {}": "url 是 {0}",
+    "a URL such as http://127.0.0.1:7860": "形如 http://127.0.0.1:7860 的 URL",
+    "correct chatglm_listen and chatglm_port": "更正 chatglm_listen 和 chatglm_port",
+    "no config.json in {}": "{0} 里没有 config.json",
+    "a model's folder": "模型的文件夹",
+    "run the play again (role weights fills it)": "再运行一次（角色 weights 会填好它）",
+    "port {} of {} is taken by {}": "{1} 的端口 {0} 被 {2} 占用",
+    "a free port": "空闲的端口",
+    "stop it (a chat page that runs already? Ctrl+C in its terminal, or kill and the pid), or choose another port: "
+    "-e chatglm_port={}": (
+        "停掉它（是已在运行的聊天页面吗？在它的终端按 Ctrl+C，或 kill 加进程号），或换一个端口：-e chatglm_port={0}"
+    ),
+    "{} is no program": "{0} 不是程序",
+    "the {} of role {}": "角色 {1} 的 {0}",
+    "run the play again (role {} makes it)": "再运行一次（角色 {0} 会生成它）",
+    "{} cannot be bound: {}": "{0} 无法绑定：{1}",
+    "an address of this host": "本机的地址",
+    "correct chatglm_listen": "更正 chatglm_listen",
+    "the page offers the events {}, none named {}": "页面提供的事件有 {0}，没有 {1}",
+    "an event {}, as in the source repository's web_demo.py": "事件 {0}，与源码仓库的 web_demo.py 一样",
+    "run the play again (role web_demo patches web_demo.py; a file of your own cannot be proven this way)": (
+        "再运行一次（角色 web_demo 会给 web_demo.py 打补丁；你自己的文件无法这样证明）"
+    ),
+    "the stream of events ended before the answer was complete": "回答完成之前事件流就断了",
+    "a completed answer": "完整的回答",
+    "an answer": "一个回答",
+    "GET /config answered no object": "GET /config 没有返回对象",
+    "the page's configuration": "页面的配置",
+    "the chat is dead: its event failed ({})": "聊天不工作：它的事件失败了（{0}）",
+    "the page's queue failed: {}": "页面的队列失败：{0}",
+    "{} {} answered {}: {}": "{0} {1} 返回 {2}：{3}",
+    "status 200": "状态 200",
+    "GET /config failed: {}": "GET /config 失败：{0}",
+    "no complete answer from the page within {} s": "页面在 {0} 秒内没有给出完整的回答",
+    "look at the log below; on a slow machine raise smoke_test_answer_timeout": (
+        "看下面的日志；机器慢时调大 smoke_test_answer_timeout"
+    ),
+    "the connection to the page broke: {}": "与页面的连接断了：{0}",
+    "{} {} answered no JSON: {}": "{0} {1} 返回的不是 JSON：{2}",
+    "gradio's JSON": "gradio 的 JSON",
+}
+"""English to Chinese."""
+
+_HOLE = "{}"
+_ENOUGH = 8
+"""Letters of its own that an entry needs to be looked for inside a value: "{} is {}" would be found anywhere."""
+
+
+def needs_none(template: str) -> bool:
+    """Tell whether there is nothing to translate in an English text: values alone, or a command alone."""
+    own = template.replace(_HOLE, "")
+    return not re.search(r"[A-Za-z]{2}", own) or bool(re.fullmatch(r"(sudo|git|ls|echo|-e) [^;,()]*", template))
+
+
+@functools.lru_cache(maxsize=1)
+def _entries() -> list[tuple[re.Pattern[str], str, int]]:
+    """Return pattern, Chinese and length of its own text for each entry, the longest first."""
+    made = [
+        (
+            re.compile("(.+?)".join(map(re.escape, english.split(_HOLE))), re.DOTALL),
+            text,
+            len(english.replace(_HOLE, "")),
+        )
+        for english, text in CHINESE.items()
+    ]
+    return sorted(made, key=lambda entry: -entry[2])
+
+
+def chinese(text: str, enough: int = 0) -> str:
+    """Return one part of a failure in Chinese; the text itself where no entry has its form."""
+    for pattern, translation, length in _entries():
+        found = pattern.fullmatch(text)
+        if found and (length >= enough or not found.groups()):
+            return translation.format(*(chinese(value, _ENOUGH) for value in found.groups()))
+    return text
+
+
+def failure(message: str) -> str:
+    """Return the text of a Failure, or of Refusals, in Chinese, a line a part; "" where it has another form."""
+    paragraphs = []
+    for part in re.split(r"\n+(?=(?:\w+\. )?Found: |chatglm_\w+ is )", message):
+        found = re.match(r"(?:(?:\w+\. )?Found: )?(.*?)\. Expected: (.*?)\. To do: ([^\n]*)", part, re.DOTALL)
+        if not found:
+            return ""
+        words = zip((FOUND, EXPECTED, REMEDY), found.groups(), strict=True)
+        paragraphs.append("\n".join(word + chinese(text.strip().rstrip(".")) for word, text in words))
+    return "\n\n".join(paragraphs)

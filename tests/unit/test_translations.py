@@ -1,0 +1,188 @@
+"""Errors in Chinese: an entry for every text in the code, and their way to the screen."""
+
+import ast
+import itertools
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jinja2
+import pytest
+import yaml
+from ansible.module_utils.chatglm import plan, translations
+from ansible.module_utils.chatglm.failure import Failure
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = sorted([*(ROOT / "library").glob("*.py"), *(ROOT / "module_utils" / "chatglm").glob("*.py")])
+SETTINGS = yaml.safe_load((ROOT / "roles/chatglm/vars/main.yml").read_text())["chatglm_problems"]
+
+
+def forms(node, names):
+    """Return the texts that an expression can be, with {} for values; ``names``: of variables, what they are given."""
+    if isinstance(node, ast.Constant):
+        return [str(node.value)]
+    if isinstance(node, ast.JoinedStr):
+        parts = [
+            (forms(part.value, {}) if isinstance(part.value, ast.IfExp) else ["{}"])
+            if isinstance(part, ast.FormattedValue)
+            else forms(part, {})
+            for part in node.values
+        ]
+        return ["".join(each) for each in itertools.product(*parts)]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [a + b for a in forms(node.left, names) for b in forms(node.right, names)]
+    if isinstance(node, ast.IfExp):
+        return forms(node.body, names) + forms(node.orelse, names)
+    if isinstance(node, ast.BoolOp):
+        return [text for value in node.values for text in forms(value, names)]
+    if isinstance(node, ast.Name):
+        return [text for value in names.get(node.id, ()) for text in forms(value, {})] or ["{}"]
+    return ["{}"]
+
+
+def texts(source):
+    """Return (line, text) of what the failures of a source say."""
+    tree = ast.parse(source)
+    for scope in ast.walk(tree):
+        if not isinstance(scope, ast.FunctionDef):
+            continue
+        names = {}
+        for node in ast.walk(scope):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                names.setdefault(node.targets[0].id, []).append(node.value)
+        for node in ast.walk(scope):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Failure", "Refusal"}:
+                for argument in node.args[1 if node.func.id == "Refusal" else 0 :]:
+                    for text in forms(argument, names):
+                        yield node.lineno, text
+
+
+def test_the_texts_are_found_in_the_code():
+    source = """
+def f(a):
+    todo = f"wait {a}" if a else "go"
+    raise Failure(f"{a} is {'old' if a else 'new'}", "one" + (" or two" if a else ""), todo)
+"""
+    assert [text for _, text in texts(source)] == ["{} is old", "{} is new", "one or two", "one", "wait {}", "go"]
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: path.name)
+def test_every_text_has_its_chinese(path):
+    missing = {
+        f"{path.name}:{line}: {text!r}"
+        for line, text in texts(path.read_text())
+        if not translations.needs_none(text)
+        and translations.chinese(text.replace("{}", "X7")) == text.replace("{}", "X7")
+    }
+    assert not missing
+
+
+def test_no_entry_is_left_over():
+    said = [
+        node.value
+        for path in CODE
+        if path.name != "translations.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    said.append(re.sub(r"'\s*~\s*'", "", SETTINGS))
+    for english in translations.CHINESE:
+        for piece in english.split("{}"):
+            own = max(re.split(r"; |: |\. |, ", piece), key=len).strip(" .,:;'\"()")
+            assert any(own in text for text in said), f"nobody says {english!r} any more: {own!r}"
+
+
+def test_each_entry_has_the_same_values_and_is_chinese():
+    for english, chinese in translations.CHINESE.items():
+        assert {int(number) for number in re.findall(r"\{(\d)\}", chinese)} == set(range(english.count("{}"))), english
+        assert re.search("[\u3000-\u9fff\uff00-\uffef]", chinese), english
+
+
+def test_a_failure_in_chinese():
+    failure = Failure("/x is Python 3.8", "an absolute path", "move /a b away")
+    assert translations.failure(str(failure)) == "发现：/x 是 Python 3.8\n应为：绝对路径\n处理：把 /a b 移到别处"
+    assert translations.failure(f"{failure}\nthe log\nof it").endswith("把 /a b 移到别处")
+    assert translations.failure("MODULE FAILURE: see stdout") == ""
+    unknown = translations.failure("Found: what nobody knows. Expected: a free port. To do: sudo rm -r x")
+    assert unknown == "发现：what nobody knows\n应为：空闲的端口\n处理：sudo rm -r x"
+
+
+def test_values_that_are_texts_themselves():
+    refusal = plan.Refusal(
+        "no_gpu",
+        "no /dev/dxg: WSL offers no GPU; libcuda: no GPU",
+        "an NVIDIA GPU that libcuda can use",
+        "in PowerShell: wsl --update; wsl --shutdown (Windows 10 21H2 or newer); or -e chatglm_device=cpu",
+    )
+    other = plan.Refusal(
+        "git", "no git on PATH", "git, which fetches the source repository", "sudo apt-get install -y git"
+    )
+    told = translations.failure(f"{refusal}\n\n{other}")
+    assert told.splitlines() == [
+        "发现：没有 /dev/dxg：WSL 不提供 GPU；libcuda：没有 GPU",
+        "应为：libcuda 能用的 NVIDIA GPU",
+        "处理：在 PowerShell 里运行：wsl --update; wsl --shutdown（需要 Windows 10 21H2 或更新）；"
+        "或者：-e chatglm_device=cpu",
+        "",
+        "发现：PATH 上没有 git",
+        "应为：git，用来取源码仓库",
+        "处理：sudo apt-get install -y git",
+    ]
+
+
+def test_every_wrong_setting_in_chinese():
+    environment = jinja2.Environment()
+    environment.tests["match"] = lambda text, pattern: bool(re.match(pattern, str(text)))
+    environment.filters["regex_replace"] = lambda text, old, new: re.sub(old, new, text)
+    wrong = {
+        "chatglm_source_version": "main",
+        "chatglm_source_url": "https://host/x.git",
+        "chatglm_model_revision": "v1",
+        "chatglm_model_repo": "x",
+        "chatglm_hub_endpoint": "hub",
+        "chatglm_port": 80,
+        "chatglm_home": "/",
+        "chatglm_model_sources": [],
+    }
+    problems = environment.compile_expression(SETTINGS.strip()[2:-2])(**wrong)
+    assert len(problems) >= 7
+    told = translations.failure("\n".join(problems))
+    for part in told.split("\n\n"):
+        for line in part.splitlines():
+            assert re.search("[\u4e00-\u9fff]", line.partition("：")[2]) or "-e " in line or "git " in line, line
+    assert told.count(translations.EXPECTED) == len(problems)
+
+
+@pytest.mark.parametrize(
+    ("setting", "locale", "expected"),
+    [("auto", "zh_CN.UTF-8", True), ("zh", "en_US.UTF-8", True), ("en", "zh_CN.UTF-8", False), ("auto", "C", False)],
+)
+def test_the_screen(tmp_path, setting, locale, expected):
+    (tmp_path / "play.yml").write_text(
+        "- {hosts: all, gather_facts: false, tasks: [{fail: {msg: 'Found: no gcc on PATH. Expected: a free port. "
+        "To do: run again'}}]}\n"
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "ansible", "playbook", "-i", "here,", "-c", "local"),
+            *("-e", f"chatglm_language={setting}", tmp_path / "play.yml"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "LANG": locale,
+            "LC_ALL": "C.UTF-8",
+            "LC_MESSAGES": "",
+        },
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Found: no gcc on PATH" in done.stdout
+    lines = ["here:", "发现：PATH 上没有 gcc", "应为：空闲的端口", "处理：再运行一次"]
+    assert ("\n".join(lines) in done.stdout) is expected
+    assert expected or "发现" not in done.stdout
