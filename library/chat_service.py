@@ -387,7 +387,7 @@ def present(module: AnsibleModule) -> dict[str, Any]:
         for path, (content, mode) in stale.items():
             os.makedirs(os.path.dirname(path), exist_ok=True)
             write_atomic(path, content, mode)
-        for name in ("cache", "run", service.FOLDER):  # the sandbox shows only what is there
+        for name in unit.WRITABLE:  # the sandbox shows only what is there
             os.makedirs(os.path.join(home, name), exist_ok=True)
         if new_link:
             link(os.path.join(home, "bin", "chatglm"))
@@ -475,6 +475,12 @@ def systemd(*words: str) -> None:
 
     """
     status, output = service.systemctl(*words)
+    if status and service.systemctl("show", "--property", "ExecMainStatus", "--value", unit.NAME)[1].strip() == "226":
+        raise Failure(
+            "systemd cannot make the folders and devices that the chat may see (226/NAMESPACE)",
+            "a host that may make mount namespaces; a container needs the right CAP_SYS_ADMIN for that",
+            "give it that right, or do without a service: -e chatglm_service=none",
+        )
     if status:
         journal = shutil.which("journalctl") or "journalctl"
         raise Failure(

@@ -16,6 +16,8 @@ OUT_OF_MEMORY = 86
 """Exit status of the chat when memory ran out: another try would end the same way, and has blue-screened Windows."""
 STARTS, PERIOD = 5, 3600
 """No more than so many starts in so many seconds; longer than they take together with the pauses."""
+WRITABLE = ("cache", "run", "state/service")
+"""Folders below chatglm_home in which a running chat writes."""
 SHOWN = ("LoadState", "ActiveState", "SubState", "Result", "MainPID", "NRestarts", "UnitFileState", "ExecMainStatus")
 _HOME = re.compile(r"^# chatglm_home: (.+)$", re.MULTILINE)
 
@@ -58,7 +60,7 @@ def render(settings: Settings) -> str:
     """Return the text of the unit file."""
     home = quote(settings.home)
     command = f"{quote(settings.python)} -IB {quote(settings.home + '/bin/chatglm')}".replace("$", "$$")
-    writable = [quote(f"{settings.home}/{name}") for name in ("cache", "run", "state/service")]
+    writable = [quote(f"{settings.home}/{name}") for name in WRITABLE]
     wait = f"ExecStartPre={command} wait-gpu\n" if settings.device == "cuda" else ""
     binds = "".join(f"BindReadOnlyPaths={quote(path)}\n" for path in settings.readable)
     closed = "IPAddressDeny=any\nIPAddressAllow=localhost\n" if settings.loopback else ""

@@ -109,8 +109,7 @@ def test_the_sandbox_holds(host):
         host.run(f"cat >{path} <<'END'\n" + "\n".join(lines) + "\nEND")
         host.run("systemctl daemon-reload")
         done = host.run(
-            "systemctl start chatglm-probe; journalctl --unit chatglm-probe --output cat --no-pager; "
-            "journalctl --sync; journalctl --unit chatglm-probe --output cat --no-pager"
+            "systemctl start chatglm-probe; journalctl --sync; journalctl --unit chatglm-probe --output cat --no-pager"
         )
         firewall = host.run("systemctl show --property IPEgressPackets --value chatglm.service").stdout.strip()
         host.run(
