@@ -334,7 +334,8 @@ def run_page(params: dict[str, Any], model: dict[str, Any], log: Path) -> dict[s
     """
     host, port = parse_url(params["url"])
     check_port(host, port)
-    page = page_client.Page(params["url"], params["answer_timeout"])
+    password = page_client.stored_password(home_of(params["launcher"]))
+    page = page_client.Page(params["url"], params["answer_timeout"], password)
     limit = model.get("prompt_tokens", 64) + params["max_new_tokens"]
     started = time.monotonic()
     with Child([params["launcher"]], log) as child:

@@ -20,7 +20,7 @@ from . import service, unit
 from .failure import Failure
 from .files import read_json
 from .messages import say, spoken
-from .page import Page
+from .page import Page, stored_password
 from .processes import port_free, port_owner
 
 COMMANDS = ("start", "stop", "restart", "status", "logs", "chat", "doctor", "where", "help")
@@ -56,16 +56,7 @@ class Chat:
 
     def page(self, timeout: float = 600.0) -> Page:
         """Return a session with the page, signed in where it asks for that."""
-        return Page(self.url, timeout, password=self.password())
-
-    def password(self) -> str:
-        """Return the page's password, empty for none."""
-        with (
-            contextlib.suppress(OSError),
-            open(os.path.join(self.home, "state", "page_password"), encoding="utf-8") as stream,
-        ):
-            return stream.read().strip()
-        return ""
+        return Page(self.url, timeout, stored_password(self.home))
 
     def state(self) -> dict[str, Any]:
         """Look at the service."""

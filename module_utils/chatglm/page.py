@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import http.client
 import json
+import os
 import time
 import urllib.parse
 import uuid
@@ -222,6 +223,15 @@ def parse_events(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(event, dict):
                 yield event
+
+
+def stored_password(home: str) -> str:
+    """Return the password of the page of an installation, empty for none."""
+    try:
+        with open(os.path.join(home, "state", "page_password"), encoding="utf-8") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""
 
 
 class Page:
