@@ -455,6 +455,21 @@ def act_unit(module: AnsibleModule) -> dict[str, Any]:
         if "start" in todo:
             raise Failure("systemd is not booted, and a unit is there", "one of them", "run the play again")
         return result
+    # What a rival proves needs the port; and it may have started the service meanwhile.
+    with lock.hold(params, "starting the service", module.warn):
+        state = service.observe(params["home"], params["unit_path"])
+        change_unit(params, [] if todo == ["start"] and state["active"] else todo)
+    return result
+
+
+def change_unit(params: dict[str, Any], todo: list[str]) -> None:
+    """Write, enable and start the unit as planned.
+
+    Raises:
+        Failure: systemd refused.
+        OSError: the file cannot be written.
+
+    """
     if "write" in todo:
         write_atomic(params["unit_path"], params["unit"].encode(), 0o644)
         os.chmod(params["unit_path"], 0o644)
@@ -464,7 +479,6 @@ def act_unit(module: AnsibleModule) -> dict[str, Any]:
     if {"start", "restart"} & set(todo):
         service.systemctl("reset-failed", unit.NAME)  # earlier crashes must not count against this start
         systemd("restart", unit.NAME)
-    return result
 
 
 def systemd(*words: str) -> None:

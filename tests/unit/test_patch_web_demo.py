@@ -38,6 +38,8 @@ def params(tmp_path):
         "device": "cpu",
         "listen": "127.0.0.1",
         "port": 7861,
+        "password": "",
+        "password_file": str(tmp_path / "state" / "page_password"),
         "record": str(tmp_path / "state" / "web_demo_patch.json"),
         "launcher": {"path": str(tmp_path / "bin" / "chatglm-run"), "content": "#!/bin/sh\n"},
         "state": "patched",
@@ -173,6 +175,24 @@ def test_wrong_values_are_named(params, change, found):
 def test_listening_to_others_is_warned_of(params, listen, warned):
     result = patch_web_demo.run({**params, "listen": listen}, True)
     assert any("others on that network" in text for text in result["warnings"]) == warned
+
+
+def test_a_password_is_kept_from_others_and_asked_for(params, tmp_path):
+    opened = {**params, "listen": "0.0.0.0", "password": "geheim-12345"}
+    result = both(opened, tmp_path)
+    assert not any("without a password" in text for text in result["warnings"])
+    kept = Path(params["password_file"])
+    assert kept.read_text() == "geheim-12345"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    text = Path(params["path"]).read_text()
+    assert f'auth=("chatglm", open("{kept}").read().strip())' in text
+    assert "geheim" not in text + Path(params["record"]).read_text()
+    assert not patch_web_demo.run(opened, False)["changed"]
+    assert both({**opened, "password": "another-12345"}, tmp_path)["changed"]
+    assert kept.read_text() == "another-12345"
+    assert both(params, tmp_path)["changed"]
+    assert not kept.exists()
+    assert "auth=" not in Path(params["path"]).read_text()
 
 
 def test_unwritable_record_leaves_the_script(params, tmp_path, monkeypatch):
