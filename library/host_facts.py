@@ -32,6 +32,11 @@ options:
     description: TCP port of the chat page.
     type: int
     default: 7860
+  language:
+    description: Language of RV(report), English or Chinese.
+    type: str
+    choices: [en, zh]
+    default: en
   python:
     description: Interpreter for the virtualenv, as a path or a name on PATH. Empty to take the newest that will do.
     type: str
@@ -199,7 +204,7 @@ seal:
   returned: always
   type: dict
 report:
-  description: The plan as lines to read.
+  description: The plan as lines to read, in O(language).
   returned: always
   type: list
 """
@@ -222,10 +227,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import host, libcuda_worker, nvidia, service
+from ansible.module_utils.chatglm import host, libcuda_worker, nvidia, service, translations
 from ansible.module_utils.chatglm.addresses import secrets, without_password
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json
+from ansible.module_utils.chatglm.messages import LANGUAGES
 from ansible.module_utils.chatglm.plan import EARLIEST_CLOCK, Settings, make_plan
 from ansible.module_utils.chatglm.processes import listener, source_of
 from ansible.module_utils.chatglm.seal import look
@@ -577,6 +583,7 @@ def main() -> None:
             "device": {"type": "str", "choices": ["auto", "cuda", "cpu"], "default": "auto"},
             "listen": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int", "default": 7860},
+            "language": {"type": "str", "choices": list(LANGUAGES), "default": "en"},
             "python": {"type": "str", "default": ""},
             "min_gpu_memory_gb": {"type": "float", "default": 5.0},
             "warn_gpu_memory_gb": {"type": "float", "default": 5.5},
@@ -624,6 +631,8 @@ def main() -> None:
             ) from error
     except Failure as failure:
         module.fail_json(msg=str(failure))
+    if params["language"] == "zh":
+        outcome["report"] = [translations.report(line) for line in outcome["report"]]
     outcome["warnings_found"] = outcome.pop("warnings")
     outcome["seal"] = look(params["home"], params["seal"]) if params["seal"] else {}
     module.exit_json(changed=False, facts=facts, **outcome)

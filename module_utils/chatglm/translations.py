@@ -1,15 +1,18 @@
-"""Chinese for what fails: the texts of failure.Failure and plan.Refusal, found again by their English form.
+"""Chinese for what fails and for preflight's report: texts found again by their English form.
 
-Modules speak English, so that a message can be looked up anywhere; the control side says it once more in the user's
-language (callback_plugins/translate.py). An entry's key is the English text with ``{}`` for each value, its value the
-Chinese one with ``{0}``, ``{1}``... tests/unit/test_translations.py collects the texts from the code itself, and fails
-for one without an entry.
+Modules speak English, so that a message can be looked up anywhere; what a failure.Failure or plan.Refusal says is
+said once more in the user's language (callback_plugins/translate.py). An entry's key is the English text with ``{}``
+for each value, its value the Chinese one with ``{0}``, ``{1}``... tests/unit/test_translations.py collects the texts
+from the code itself, and fails for one without an entry.
+
+Runs on the host's own Python, which may be as old as 3.8.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 
 FOUND, EXPECTED, REMEDY = "发现：", "应为：", "处理："
 
@@ -263,6 +266,45 @@ CHINESE = {
     "free some space there, or choose another place: -e chatglm_home=PATH": (
         "在那里腾出空间，或换个地方：-e chatglm_home=路径"
     ),
+    # plan.py: warnings and notes
+    "{}: too little to load the model once more ({} GB)": "{0}：不够再加载一次模型（{1} GB）",
+    "{}: just enough to load the model, close other programs": "{0}：刚够加载模型，请关掉其他程序",
+    "{} is on a Windows drive ({}, {}): loading is several times slower there, and permissions are Windows'; a folder "
+    "of Linux's own, such as ~/chatglm, is better": (
+        "{0} 在 Windows 盘上（{1}，{2}）：那里加载要慢好几倍，权限也由 Windows 管；"
+        "最好用 Linux 自己的文件夹，例如 ~/chatglm"
+    ),
+    "{}: {}; another source answers": "{0}：{1}；另一个来源有回答",
+    "not observed but given (preflight_inject): {}": "不是看到的，而是给定的（preflight_inject）：{0}",
+    "how much memory is free on {} is unknown (nvidia-smi does not tell)": "{0} 空闲多少显存不明（nvidia-smi 没说）",
+    "{} free on {}: enough for short conversations, {} GB are needed for long ones; close what uses the GPU on "
+    "Windows": "{1} 空闲 {0}：够短对话，长对话需要 {2} GB；请关掉 Windows 上占用 GPU 的程序",
+    "{} free on {}: enough for short conversations, {} GB are needed for long ones": (
+        "{1} 空闲 {0}：够短对话，长对话需要 {2} GB"
+    ),
+    "which packages of {} hold the CUDA runtime is not known: if cudart and cublasLt do not load, install them "
+    "yourself, or name them with -e '{\"cuda_libs_packages\": [...]}'": (
+        "不知道 {0} 的哪些软件包里有 CUDA 运行库：如果 cudart 和 cublasLt 加载不了，请自行安装，"
+        "或用 -e '{{\"cuda_libs_packages\": [...]}}' 指定"
+    ),
+    "{} GPUs; number {} is used ({})": "{0} 块 GPU；使用第 {1} 块（{2}）",
+    # plan.py: the report
+    "{}, {}, systemd": "{0}，{1}，有 systemd",
+    "{}, {}, without systemd": "{0}，{1}，没有 systemd",
+    "{} in WSL {}": "{0}（WSL {1}）",
+    "{} ({} available), swap {} ({} free)": "{0}（可用 {1}），交换空间 {2}（空闲 {3}）",
+    "{} free under {} ({}); still needed: {}": "{1} 下空闲 {0}（{2}）；还需要 {3}",
+    "cpu, as asked": "cpu，按你的设置",
+    "cuda  {}, {} ({} free), compute capability {}, {}": "cuda  {0}，{1}（空闲 {2}），计算能力 {3}，{4}",
+    "none  {}, {} ({} free), compute capability {}, {}": "无  {0}，{1}（空闲 {2}），计算能力 {3}，{4}",
+    "none: no NVIDIA GPU found": "无：没有找到 NVIDIA GPU",
+    "none of 3.12, 3.11, 3.10": "没有 3.12、3.11、3.10",
+    "driver unknown": "驱动不明",
+    "unknown": "不明",
+    "packages unknown": "软件包不明",
+    "{} (free)": "{0}（空闲）",
+    "{} (held by our own demo)": "{0}（我们自己的页面正在用）",
+    "{} (taken)": "{0}（被占用）",
     # cuda_lookup.py
     "{} of CUDA {}, with a driver that supports CUDA {}": "CUDA {1} 的 {0}，而驱动支持到 CUDA {2}",
     "a runtime of no newer major version than the driver's": "主版本不高于驱动所支持的运行库",
@@ -496,6 +538,20 @@ CHINESE = {
 }
 """English to Chinese."""
 
+LABELS = {
+    "host": "主机",
+    "memory": "内存",
+    "disk": "磁盘",
+    "device": "设备",
+    "python": "Python",
+    "packages": "软件包",
+    "cuda": "CUDA",
+    "page": "页面",
+    "note": "说明",
+    "warning": "注意",
+}
+"""First words of the report's lines."""
+
 _HOLE = "{}"
 _ENOUGH = 8
 """Letters of its own that an entry needs to be looked for inside a value: "{} is {}" would be found anywhere."""
@@ -530,6 +586,14 @@ def chinese(text: str, enough: int = 0) -> str:
     return text
 
 
+def report(line: str) -> str:
+    """Return a line of preflight's report in Chinese; its label is as wide as before."""
+    label, _, rest = line.partition(" ")
+    word = LABELS.get(label, label)
+    wide = sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in word)
+    return word + " " * (10 - wide) + chinese(rest.strip())
+
+
 def failure(message: str) -> str:
     """Return the text of a Failure, or of Refusals, in Chinese, a line a part; "" where it has another form."""
     paragraphs = []
@@ -537,6 +601,6 @@ def failure(message: str) -> str:
         found = re.match(r"(?:(?:\w+\. )?Found: )?(.*?)\. Expected: (.*?)\. To do: ([^\n]*)", part, re.DOTALL)
         if not found:
             return ""
-        words = zip((FOUND, EXPECTED, REMEDY), found.groups(), strict=True)
+        words = zip((FOUND, EXPECTED, REMEDY), found.groups())  # noqa: B905 - Python 3.8 has no strict
         paragraphs.append("\n".join(word + chinese(text.strip().rstrip(".")) for word, text in words))
     return "\n\n".join(paragraphs)

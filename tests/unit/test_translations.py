@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import doctor_evidence
 import jinja2
 import pytest
 import yaml
@@ -57,6 +58,9 @@ def texts(source):
                 for argument in node.args[1 if node.func.id == "Refusal" else 0 :]:
                     for text in forms(argument, names):
                         yield node.lineno, text
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"warnings.append", "notes.append"}:
+                for text in forms(node.args[0], names):
+                    yield node.lineno, text
 
 
 def test_the_texts_are_found_in_the_code():
@@ -130,6 +134,19 @@ def test_values_that_are_texts_themselves():
         "应为：git，用来取源码仓库",
         "处理：sudo apt-get install -y git",
     ]
+
+
+def test_the_report_in_chinese(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "C")
+    host = doctor_evidence.HEALTHY["host"]
+    lines = plan.make_plan(host["facts"], plan.Settings(home=doctor_evidence.HOME)).report
+    assert len(lines) >= 8
+    for line in lines:
+        told = translations.report(line)
+        assert told != line, line
+        assert re.search("[\u3000-\u9fff\uff00-\uffef]", told) or line.startswith(("python", "packages", "cuda")), told
+    memory = next(line for line in lines if line.startswith("memory"))
+    assert translations.report(memory).startswith("内存      ")
 
 
 def test_every_wrong_setting_in_chinese():

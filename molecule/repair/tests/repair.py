@@ -359,7 +359,7 @@ def judge(fault, seen, proven):
         wrong.append(f"exit status: preview {seen.preview.status}, run {seen.repair.status}: {seen.repair.message}")
         return wrong
     announced, made = (
-        {change for change in play.changes if not change[1] or change[0] not in fault.unshown}
+        {change for change in play.changes if not any(change[1:]) or change[0] not in fault.unshown}
         for play in (seen.preview, seen.repair)
     )
     if other := differing(announced, made):
