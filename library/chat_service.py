@@ -312,9 +312,8 @@ def plan_service(kind: str, state: dict[str, Any], text: str, *, enabled: bool, 
         stale: whether a file of the service itself is about to change.
 
     """
-    mine = bool(state["unit"]) and not state["foreign"]
-    if kind != "systemd" and mine:
-        return ["remove", *(["start"] if kind == "background" else [])]
+    if kind == "none" and state["unit"] and not state["foreign"]:
+        return ["remove"]
     if kind == "none":
         return ["stop"] if state["active"] else []
     todo = []
@@ -342,8 +341,9 @@ def present(module: AnsibleModule) -> dict[str, Any]:
     state = service.observe(home, params["unit_path"])
     if state["foreign"] and kind == "systemd":
         owner = unit.home_of(state["unit"])
+        path = params["unit_path"]
         raise Failure(
-            f"{params['unit_path']} belongs to " + (f"the installation in {owner}" if owner else "another program"),
+            f"{path} belongs to the installation in {owner}" if owner else f"{path} belongs to another program",
             "no other unit of that name",
             f"sudo systemctl disable --now {unit.NAME} && sudo rm {params['unit_path']}; or install this one without "
             "a service: -e chatglm_service=none",
@@ -449,11 +449,10 @@ def act_unit(module: AnsibleModule) -> dict[str, Any]:
     if "stop" in todo:
         service.stop_background(params["home"])
     if "remove" in todo:
-        systemd("disable", "--now", unit.NAME)
+        service.systemctl("stop", unit.NAME)
+        systemd("disable", unit.NAME)
         os.unlink(params["unit_path"])
-        systemd("daemon-reload")
-        if "start" in todo:
-            raise Failure("systemd is not booted, and a unit is there", "one of them", "run the play again")
+        service.systemctl("daemon-reload")
         return result
     # What a rival proves needs the port; and it may have started the service meanwhile.
     with lock.hold(params, "starting the service", module.warn):
@@ -500,7 +499,7 @@ def systemd(*words: str) -> None:
         raise Failure(
             f"systemctl {' '.join(words)} ended with status {status}: {output.strip()[-600:]}",
             "status 0",
-            f"look at: {journal} --unit {unit.NAME}",
+            f"look at {journal} --unit {unit.NAME}",
         )
 
 
@@ -536,7 +535,7 @@ def answering(module: AnsibleModule) -> dict[str, Any]:
     begin = time.monotonic()
     while client.status() != 200:
         state = service.observe(params["home"], params["unit_path"])
-        told = "look at: " + " ".join(chat.log_command(state))
+        told = f"look at {' '.join(chat.log_command(state))}"
         if not state["active"]:
             raise Failure(f"the service has ended: {command.describe(chat, state)}", "a chat that runs", told)
         if time.monotonic() - begin > params["timeout"]:

@@ -203,6 +203,12 @@ seal:
   description: "key and lines of the seal, and intact: whether every file is as it was then; empty without O(seal)."
   returned: always
   type: dict
+by_hand:
+  description:
+    - What to tell where a page of this installation runs that was started by hand, for a run that needs its port; empty
+      where none does. The service's own page gives way by itself.
+  returned: always
+  type: str
 report:
   description: The plan as lines to read, in O(language).
   returned: always
@@ -530,6 +536,20 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def started_by_hand(owner: dict[str, Any] | None) -> str:
+    """Return what to tell of a page of ours that is not the service's: nobody knows who is using it."""
+    if not owner or not owner["ours"] or owner.get("service"):
+        return ""
+    pid = owner["pid"]
+    return str(
+        Failure(
+            f"a chat page that was started by hand, process {pid}, while something is to be looked at or mended",
+            "its port and its memory free",
+            f"stop it with Ctrl+C in its terminal, or: kill {pid}; then run again",
+        )
+    )
+
+
 def inject(facts: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Return ``facts`` with those ``given`` laid over, named in ``injected``.
 
@@ -633,6 +653,7 @@ def main() -> None:
         module.fail_json(msg=str(failure))
     if params["language"] == "zh":
         outcome["report"] = [translations.report(line) for line in outcome["report"]]
+    outcome["by_hand"] = started_by_hand(facts["port"]["owner"])
     outcome["warnings_found"] = outcome.pop("warnings")
     outcome["seal"] = look(params["home"], params["seal"]) if params["seal"] else {}
     module.exit_json(changed=False, facts=facts, **outcome)

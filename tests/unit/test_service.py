@@ -239,6 +239,8 @@ RUNS = {"unit": TEXT, "foreign": False, "kind": "systemd", "active": True, "curr
         ("none", {**RUNS, "unit": "", "kind": "none", "active": False}, False, False, []),
         ("background", {**RUNS, "unit": "", "kind": "none", "active": False}, False, False, ["start"]),
         ("background", {**RUNS, "unit": "", "kind": "background"}, False, False, []),
+        # systemd was switched off since: its unit does nothing
+        ("background", {**RUNS, "kind": "none", "active": False}, False, False, ["start"]),
     ],
 )
 def test_the_plan(kind, state, enabled, stale, expected):
