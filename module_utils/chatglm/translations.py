@@ -366,6 +366,7 @@ CHINESE = {
     "unknown": "不明",
     "packages unknown": "软件包不明",
     "{} (free)": "{0}（空闲）",
+    "{} (held by the service)": "{0}（服务正在使用）",
     "{} (held by our own demo)": "{0}（我们自己的页面正在用）",
     "{} (taken)": "{0}（被占用）",
     # cuda_lookup.py

@@ -3,12 +3,14 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import chat_service
+import int4_smoke_test
 import pytest
 from ansible.module_utils.chatglm import command, service, unit
 from ansible.module_utils.chatglm.failure import Failure
@@ -356,3 +358,48 @@ def test_a_failure_reads_as_one(home, monkeypatch, capsys):
     monkeypatch.setitem(command.ACTIONS, "where", fails)
     assert command.main(str(home), ["where"]) == 1
     assert capsys.readouterr().err == "Found: a. Expected: b. To do: c\n"
+
+
+# --- a proof needs port and memory ---
+
+
+class Ended(Exception):
+    """What a module answered at its end."""
+
+
+class FakeModule:
+    """Enough of an AnsibleModule for give_way."""
+
+    def __init__(self, home):
+        self.params = {"launcher": str(home / "bin" / "chatglm-run")}
+
+    def exit_json(self, **result):
+        raise Ended(result)
+
+
+def test_a_unit_is_stopped_by_root_so_the_proof_says_that_it_is_busy(home):
+    with pytest.raises(Ended) as caught:
+        int4_smoke_test.give_way(FakeModule(home), {"due": True, "changed": True}, {"active": True, "kind": "systemd"})
+    answer = caught.value.args[0]
+    assert (answer["verdict"], answer["changed"], answer["home"]) == ("busy", False, str(home))
+    assert "chatglm stop" in answer["msg"]
+
+
+def test_the_background_chat_is_stopped_for_a_proof(home):
+    install(home, "exec sleep 300")
+    service.start_background(str(home), sys.executable)
+    assert service.supervisor(str(home))
+    int4_smoke_test.give_way(FakeModule(home), {}, service.observe(str(home), str(home / "no-unit")))
+    assert not service.supervisor(str(home))
+    int4_smoke_test.give_way(FakeModule(home), {}, service.observe(str(home), str(home / "no-unit")))
+
+
+def test_the_service_is_not_started_beside_a_page_that_holds_the_port(run_module, host, home):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        answer = run_module(chat_service, **{**host, "port": port, "url": f"http://127.0.0.1:{port}"})
+    assert answer["todo"] == []
+    assert "not started beside it" in str(answer["warnings"])
+    assert not service.supervisor(str(home))
