@@ -34,6 +34,11 @@ options:
     type: str
     choices: [auto, none]
     default: auto
+  app:
+    description: What is started. V(streamlit) is only asked whether it is there, since its script runs for a browser.
+    type: str
+    choices: [web_demo, openai_api, streamlit]
+    default: web_demo
   device:
     description: Where the model runs; V(cuda) makes the service wait for the GPU.
     type: str
@@ -182,7 +187,7 @@ from ansible.module_utils.chatglm import (
     service,
     unit,
 )
-from ansible.module_utils.chatglm.addresses import is_loopback
+from ansible.module_utils.chatglm.addresses import loopback
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import unusable, user_name, write_atomic
 from ansible.module_utils.chatglm.processes import source_of
@@ -226,6 +231,7 @@ def wanted_files(params: dict[str, Any], kind: str) -> dict[str, tuple[bytes, in
     home = params["home"]
     settings = {
         "kind": kind,
+        "app": params["app"],
         "url": params["url"],
         "device": params["device"],
         "language": params["language"],
@@ -298,7 +304,7 @@ def unit_settings(params: dict[str, Any]) -> unit.Settings:
     """Return what the unit is made from."""
     home = params["home"]
     me = user_name(os.geteuid())
-    return unit.Settings(home, me, system_python(), params["device"], is_loopback(params["listen"]), readable(home))
+    return unit.Settings(home, me, system_python(), params["device"], loopback(params["listen"]), readable(home))
 
 
 def plan_service(kind: str, state: dict[str, Any], text: str, *, enabled: bool, stale: bool) -> list[str]:
@@ -545,10 +551,12 @@ def answering(module: AnsibleModule) -> dict[str, Any]:
     if owner and not service.belongs(owner[0], service.observe(params["home"], params["unit_path"])):
         told = f"port {client.port} is held by {processes.port_owner(client.port)}"
         raise Failure(told, "the page of the service", "stop that process, then run the play again")
-    turn = client.ask(client.endpoint(), params["question"], [], 256)
-    if not turn.answer.strip():
+    if chat.app == "streamlit":
+        return {"changed": False, "answer": ""}
+    answer = command.ask(chat, client, params["question"])
+    if not answer:
         raise Failure("an empty answer: the page is there, but its chat is dead", "a text", "run the play again")
-    return {"changed": False, "answer": turn.answer, "seconds": round(time.monotonic() - begin, 1)}
+    return {"changed": False, "answer": answer, "seconds": round(time.monotonic() - begin, 1)}
 
 
 def main() -> None:
@@ -558,6 +566,7 @@ def main() -> None:
             "home": {"type": "path", "required": True},
             "state": {"type": "str", "choices": ["present", "unit", "answering", "stopped"], "default": "present"},
             "service": {"type": "str", "choices": ["auto", "none"], "default": "auto"},
+            "app": {"type": "str", "choices": ["web_demo", "openai_api", "streamlit"], "default": "web_demo"},
             "device": {"type": "str", "choices": ["cuda", "cpu"], "default": "cpu"},
             "listen": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int", "default": 7860},

@@ -11,6 +11,9 @@ description:
   - Loads the model as the web demo does, answers a question greedily, and judges device, int4 packing, raw logits,
     answer, and speed. Then starts the web demo itself, asks it twice the way its page does (gradio's queue over HTTP),
     sees the answer grow, and stops it again.
+  - With O(app=openai_api) it asks for a streamed answer and for one in one piece, as OpenAI's clients do. With
+    O(app=streamlit) the script is run and asked twice in one process with streamlit's own test client, and the server
+    is started until it says that it is well; a browser's half (a websocket) is not proven.
   - The proof is recorded with the digests of what it proves. While they, the settings and the test's own code are the
     same, nothing is loaded and nothing changes.
   - One attempt only. After the GPU's memory has run out nothing is tried again.
@@ -27,6 +30,11 @@ options:
     description: Folder of the model.
     type: path
     required: true
+  app:
+    description: What the launcher starts.
+    type: str
+    choices: [web_demo, openai_api, streamlit]
+    default: web_demo
   device:
     description: Where the model must be.
     type: str
@@ -166,13 +174,23 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import lock, service, smoke, smoke_worker
+from ansible.module_utils.chatglm import lock, service, smoke, smoke_worker, streamlit_worker
 from ansible.module_utils.chatglm import page as page_client
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import digest_of, read_json, sha256_file, unusable, write_json
 from ansible.module_utils.chatglm.processes import Child, port_free, port_owner, source_of
 
-SETTINGS = ("model_path", "python", "device", "url", "question", "expected", "max_new_tokens", "min_tokens_per_second")
+SETTINGS = (
+    "model_path",
+    "python",
+    "app",
+    "device",
+    "url",
+    "question",
+    "expected",
+    "max_new_tokens",
+    "min_tokens_per_second",
+)
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -334,17 +352,15 @@ def run_page(params: dict[str, Any], model: dict[str, Any], log: Path) -> dict[s
     """
     host, port = parse_url(params["url"])
     check_port(host, port)
-    password = page_client.stored_password(home_of(params["launcher"]))
-    page = page_client.Page(params["url"], params["answer_timeout"], password)
-    limit = model.get("prompt_tokens", 64) + params["max_new_tokens"]
+    client = page_client.Api if params["app"] == "openai_api" else page_client.Page
+    page = client(params["url"], params["answer_timeout"], page_client.stored_password(home_of(params["launcher"])))
+    prompt = model.get("prompt_tokens", 64)
     started = time.monotonic()
     with Child([params["launcher"]], log) as child:
         wait_for_page(child, page, params, model)
         ready = time.monotonic() - started
         try:
-            endpoint = page.endpoint()
-            first = page.ask(endpoint, params["question"], [], limit)
-            second = page.ask(endpoint, params["question"], first.messages, limit)
+            first, second = page.converse(params["question"], prompt, params["max_new_tokens"])
         except Failure as failure:
             ended = child.wait(0.5)
             if ended is not None:
@@ -366,6 +382,49 @@ def run_page(params: dict[str, Any], model: dict[str, Any], log: Path) -> dict[s
         "port_free": port_free(host, port),
         "log": tail,
     }
+
+
+def run_streamlit(params: dict[str, Any], model: dict[str, Any], log: Path) -> dict[str, Any]:
+    """Stage 2 with streamlit: ask its script twice in one process, then see the server well.
+
+    Raises:
+        Failure: the port is taken.
+        StageError: the script fails or does not answer, or the server does not start.
+
+    """
+    host, port = parse_url(params["url"])
+    home = os.path.dirname(os.path.dirname(os.path.realpath(params["launcher"])))
+    seconds = params["load_timeout"] + params["answer_timeout"]
+    request = {
+        "script": os.path.join(home, "source", "web_demo2.py"),
+        "question": params["question"],
+        # The second turn's length counts too.
+        "max_length": 2 * (model.get("prompt_tokens", 64) + params["max_new_tokens"]),
+        "timeout": seconds,
+    }
+    bytecode = f"pycache_prefix={bytecode_of(params['launcher'])}"
+    command = [params["launcher"], params["python"], "-I", "-X", bytecode, "-", json.dumps(request)]
+    report: dict[str, Any] | None = None
+    with Child(command, log, stdin=source_of(streamlit_worker).encode(), read=True) as child:
+        try:
+            for line in child.lines([time.monotonic() + 2 * seconds]):
+                if line.startswith(streamlit_worker.MARK):
+                    report = json.loads(line[len(streamlit_worker.MARK) :]).get("report")
+                if report is not None:
+                    break
+        except TimeoutError:
+            verdict = smoke.timed_out("page, script", 2 * seconds, "smoke_test_answer_timeout")
+            raise StageError(verdict, child.tail()) from None
+        if report is None:
+            verdict = smoke.diagnose_exit(child.wait(5), child.tail(), model, "page, script", params["device"])
+            raise StageError(verdict, child.tail())
+    check_port(host, port)
+    started = time.monotonic()
+    with Child([params["launcher"]], log) as child:
+        wait_for_page(child, page_client.Streamlit(params["url"], params["answer_timeout"]), params, model)
+        report.update(ready_seconds=round(time.monotonic() - started, 3), log=child.tail())
+    same = report["answer"].strip() == str(model.get("answer", "")).strip()
+    return {**report, "same_answer": same, "port_free": port_free(host, port)}
 
 
 def prove(params: dict[str, Any], demands: smoke.Demands, folder: Path) -> dict[str, Any]:
@@ -390,7 +449,8 @@ def prove(params: dict[str, Any], demands: smoke.Demands, folder: Path) -> dict[
         verdicts += smoke.judge_model(report["model"], demands)
         if all(verdict.ok for verdict in verdicts):
             started = time.monotonic()
-            report["page"] = run_page(params, report["model"], folder / "page.log")
+            second = run_streamlit if params["app"] == "streamlit" else run_page
+            report["page"] = second(params, report["model"], folder / "page.log")
             log = report["page"].pop("log")
             report["seconds"]["page"] = round(time.monotonic() - started, 3)
             verdicts += smoke.judge_page(report["page"], report["model"], demands)
@@ -408,7 +468,7 @@ def run(module: AnsibleModule) -> None:
     launcher = params["launcher"]
     subject["launcher"] = sha256_file(launcher) if os.path.isfile(launcher) else None
     settings = {name: params[name] for name in SETTINGS}
-    test = digest_of([source_of(part) for part in (smoke, smoke_worker, page_client)])
+    test = digest_of([source_of(part) for part in (smoke, smoke_worker, streamlit_worker, page_client)])
     record = read_json(params["proof"])
     reason = smoke.due_reason(record, subject, settings, test, mode=params["mode"], repaired=params["repaired"])
     old = record if isinstance(record, dict) else {}
@@ -518,6 +578,7 @@ def main() -> None:
             "launcher": {"type": "path", "required": True},
             "python": {"type": "path", "required": True},
             "model_path": {"type": "path", "required": True},
+            "app": {"type": "str", "choices": ["web_demo", "openai_api", "streamlit"], "default": "web_demo"},
             "device": {"type": "str", "required": True, "choices": ["cuda", "cpu"]},
             "url": {"type": "str", "default": "http://127.0.0.1:7860"},
             "question": {"type": "str", "default": "你好"},

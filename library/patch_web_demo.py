@@ -13,6 +13,9 @@ description:
   - Settles the model's path, the device of the load (never C(device='cuda') inside C(from_pretrained), which needs more
     GPU memory than a 6 GB card has), the address and port of gradio's C(launch) or C(uvicorn.run), what gradio 6 and
     pydantic 2 changed. Streamlit takes its address on the command line, so V(web_demo2.py) gets path and device only.
+  - V(openai_api.py) also keeps to the limits of each request, answers one after the other in a thread so that the rest
+    of the API answers meanwhile, ends an answer whose client has left, says errors as OpenAI's API does, and lets no web
+    page in (no CORS; where it listens on a loopback address, no other host name).
   - gradio is pinned to 6.17.3 rather than to the classic 3.39 of upstream's time, because 3.39 serves the files below
     its working folder to any web page open on the machine, fetches URLs on request of a page, and makes the browser ask
     outside hosts for fonts.
@@ -115,7 +118,7 @@ edits:
   elements: dict
   contains:
     line: {description: Line in the original, type: int, returned: always}
-    kind: {description: "model_path, device, listen, gradio or pydantic", type: str, returned: always}
+    kind: {description: "model_path, device, listen, gradio, pydantic or api", type: str, returned: always}
     before: {description: Text replaced, type: str, returned: always}
     after: {description: Text put there, type: str, returned: always}
 sha256:
@@ -135,7 +138,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import lock
-from ansible.module_utils.chatglm.addresses import is_loopback
+from ansible.module_utils.chatglm.addresses import loopback
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json, sha256_bytes, unusable, write_atomic, write_json
 from ansible.module_utils.chatglm.web_demo_patch import Outcome, Record, Settings, revert, settle
@@ -256,7 +259,7 @@ def observe(params: dict[str, Any], check_mode: bool) -> Work:
         wanted and params["password_file"] and (_read(params["password_file"]) or b"") != params["password"].encode()
     )
     result["changed"] = bool(result["changed"] or stale)
-    if wanted and not params["password"] and not is_loopback(params["listen"]):
+    if wanted and not params["password"] and not loopback(params["listen"]):
         result["warnings"].append(
             f"the demo will listen on {params['listen']} (chatglm_listen): others on that network can use it, "
             "without a password"

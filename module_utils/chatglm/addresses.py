@@ -1,4 +1,4 @@
-"""Passwords in addresses: out of messages, out of arguments."""
+"""Addresses: whom they let in; passwords in them out of messages, out of arguments."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from urllib.parse import unquote
 
 
-def is_loopback(address: str) -> bool:
-    """Tell whether only this machine can reach ``address``."""
+def loopback(address: str) -> bool:
+    """Tell whether only this machine reaches what listens on ``address``."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

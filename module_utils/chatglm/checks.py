@@ -504,6 +504,9 @@ def _tokenizer(evidence: Evidence) -> Finding | None:
 # --- web demo and page ------------------------------------------------------------------------------------------------
 
 
+SCRIPTS = ("web_demo.py", "openai_api.py", "web_demo2.py")  # of each app
+
+
 def _web_demo_edited(evidence: Evidence) -> Finding | None:
     web_demo = evidence.get("web_demo") or {}
     if not web_demo:
@@ -512,7 +515,7 @@ def _web_demo_edited(evidence: Evidence) -> Finding | None:
         found, todo = split_failure(str(web_demo.get("msg", "no message")))
         return Finding(YOURS, found, todo)
     modified = _known(evidence, "source").get("modified") or []
-    mixed = any(each["path"] == "web_demo.py" and each["kind"] == "both" for each in modified)
+    mixed = any(each["path"] in SCRIPTS and each["kind"] == "both" for each in modified)
     return Finding(OK, Text("your own edits, which are kept", "你自己的修改，会保留") if mixed else NO_EDITS)
 
 
@@ -523,8 +526,8 @@ def _changes(evidence: Evidence) -> tuple[bool, bool]:
         return False, False
     diffs = web_demo.get("diff") or []
     headers = [each.get("before_header", "") for each in diffs if isinstance(each, dict)]
-    script = any(os.path.basename(header) == "web_demo.py" for header in headers)
-    return script, any(os.path.basename(header) != "web_demo.py" for header in headers) or not script
+    script = any(os.path.basename(header) in SCRIPTS for header in headers)
+    return script, any(os.path.basename(header) not in SCRIPTS for header in headers) or not script
 
 
 def _web_demo_unpatched(evidence: Evidence) -> Finding | None:

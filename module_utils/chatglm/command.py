@@ -20,7 +20,7 @@ from . import service, unit
 from .failure import Failure
 from .files import read_json
 from .messages import say, spoken
-from .page import Page, stored_password
+from .page import Api, Page, Streamlit, stored_password
 from .processes import port_free, port_owner
 
 COMMANDS = ("start", "stop", "restart", "status", "logs", "chat", "doctor", "where", "help")
@@ -38,6 +38,7 @@ class Chat:
         stored = read_json(service.settings_path(home))
         self.settings: dict[str, Any] = stored if isinstance(stored, dict) else {}
         self.url = str(self.settings.get("url") or "http://127.0.0.1:7860")
+        self.app = str(self.settings.get("app") or "web_demo")
         self.language = spoken(str(self.settings.get("language") or "auto"), os.environ)
 
     def tell(self, code: str, **values: object) -> None:
@@ -56,7 +57,8 @@ class Chat:
 
     def page(self, timeout: float = 600.0) -> Page:
         """Return a session with the page, signed in where it asks for that."""
-        return Page(self.url, timeout, stored_password(self.home))
+        client = {"openai_api": Api, "streamlit": Streamlit}.get(self.app, Page)
+        return client(self.url, timeout, stored_password(self.home))
 
     def state(self) -> dict[str, Any]:
         """Look at the service."""
@@ -179,14 +181,28 @@ def status(chat: Chat, options: argparse.Namespace) -> int:
 
 def ask_once(chat: Chat) -> int:
     """Ask one real question: a page that is there can still be dead."""
-    page = chat.page()
+    if chat.app == "streamlit":  # its script runs for a browser only
+        chat.row("answer", chat.phrase("browser_only"))
+        return 1
     begin = time.monotonic()
-    turn = page.ask(page.endpoint(), "你好", [], 256)
-    good = bool(turn.answer.strip())
-    chat.row("answer", turn.answer.strip()[:120] if good else chat.phrase("empty"))
+    answer = ask(chat, chat.page(), "你好")
+    good = bool(answer)
+    chat.row("answer", answer[:120] if good else chat.phrase("empty"))
     if good:
         chat.row("time", f"{time.monotonic() - begin:.1f} s")
     return 0 if good else 1
+
+
+def ask(chat: Chat, page: Page, question: str) -> str:
+    """Return the answer of the page or the API to one question.
+
+    Raises:
+        Failure: no complete answer came.
+
+    """
+    if isinstance(page, Api):
+        return page.converse(question, 64, 64)[0].answer.strip()
+    return page.ask(page.endpoint(), question, [], 256).answer.strip()
 
 
 def logs(chat: Chat, options: argparse.Namespace) -> int:
@@ -201,6 +217,9 @@ def logs(chat: Chat, options: argparse.Namespace) -> int:
 def converse(chat: Chat, _options: argparse.Namespace) -> int:
     """Chat in the terminal, through the page that runs."""
     page = chat.page()
+    if chat.app != "web_demo":
+        chat.tell("page_only", app=chat.app)
+        return 1
     if page.status() != 200:
         chat.tell("start_first")
         return 1

@@ -1,4 +1,4 @@
-"""Speak with the demo's page as a browser does: gradio's queue over HTTP, the answer as a stream of events.
+"""Speak with the demo as its users do: with the page through gradio's queue, with the API as OpenAI's clients do.
 
 The standard library is enough for that, and better than gradio_client here: it needs no import of the virtualenv
 (seconds), cannot be misled by proxy settings, every wait has a limit, and the raw stream shows how the answer grows.
@@ -262,8 +262,12 @@ class Page:
 
     def status(self) -> int:
         """Return the status of GET /, or 0 when nothing answers yet."""
+        return self.status_of("/")
+
+    def status_of(self, path: str) -> int:
+        """Return the status of GET ``path``, or 0 when nothing answers yet."""
         try:
-            with self._open("GET", "/", timeout=5) as response:
+            with self._open("GET", path, timeout=5) as response:
                 response.read()
                 return response.status
         except (OSError, http.client.HTTPException):
@@ -352,6 +356,22 @@ class Page:
         except (OSError, http.client.HTTPException) as error:
             raise Failure(f"the connection to the page broke: {error!r}", "a completed answer", READ_LOG) from error
 
+    def converse(self, question: str, prompt_tokens: int, max_new_tokens: int) -> tuple[Turn, Turn]:
+        """Ask twice in one conversation, and return both turns.
+
+        Args:
+            question: asked both times.
+            prompt_tokens: length of the question's prompt in tokens.
+            max_new_tokens: length of an answer, at most.
+
+        Raises:
+            Failure: as :meth:`endpoint` and :meth:`ask`.
+
+        """
+        endpoint, limit = self.endpoint(), prompt_tokens + max_new_tokens
+        first = self.ask(endpoint, question, [], limit)
+        return first, self.ask(endpoint, question, first.messages, limit)
+
     def _lines(self, response: http.client.HTTPResponse, deadline: float) -> Iterator[bytes]:
         while True:
             # gradio sends a heartbeat every 15 s, so the deadline is seen even while no answer comes.
@@ -361,3 +381,60 @@ class Page:
             if not line:
                 return
             yield line
+
+
+class Api(Page):
+    """A client of ``openai_api.py``."""
+
+    def converse(self, question: str, prompt_tokens: int, max_new_tokens: int) -> tuple[Turn, Turn]:
+        """Ask for a streamed answer, and in the same conversation for one in one piece.
+
+        Raises:
+            Failure: no complete answer within the timeout, or not in OpenAI's form.
+
+        """
+        path, first, second = "/v1/chat/completions", Turn(), Turn()
+        asked = {"role": "user", "content": question}
+        body = {"model": "chatglm2-6b", "messages": [asked], "temperature": 0, "max_tokens": max_new_tokens}
+        try:
+            start = time.monotonic()
+            with self._open("POST", path, {**body, "stream": True}) as response:
+                if response.status != 200:
+                    text = response.read().decode("utf-8", "replace")[:300]
+                    raise Failure(f"POST {path} answered {response.status}: {text}", "status 200", READ_LOG)
+                answer, ended = "", ""
+                for event in parse_events(self._lines(response, start + self.timeout)):
+                    choice = event["choices"][0]
+                    ended = choice.get("finish_reason") or ended
+                    if text := choice["delta"].get("content"):
+                        answer += text
+                        first.partials.append(answer)
+                        first.first_seconds = first.first_seconds or time.monotonic() - start
+            if not ended:
+                raise Failure("the answer's stream ended without a finish_reason", "a completed answer", READ_LOG)
+            first.seconds = time.monotonic() - start
+            first.messages = [asked, {"role": "assistant", "content": answer}]
+            whole = self._json("POST", path, {**body, "messages": [*first.messages, asked]})
+            answer = whole["choices"][0]["message"]["content"]
+            second.partials = [answer]
+            second.messages = [*first.messages, asked, {"role": "assistant", "content": answer}]
+        except TimeoutError:
+            raise Failure(
+                f"no complete answer from the API within {self.timeout:.0f} s",
+                "a completed answer",
+                "look at the log below; on a slow machine raise smoke_test_answer_timeout",
+            ) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise Failure(f"the connection to the API broke: {error!r}", "a completed answer", READ_LOG) from error
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise Failure(f"an answer of another form ({error!r})", "OpenAI's chat completion", READ_LOG) from error
+        return first, second
+
+
+class Streamlit(Page):
+    """A client of streamlit's server, which answers before any script has run."""
+
+    def status(self) -> int:
+        """Return the status of GET / once the server calls itself healthy; 0 when nothing answers yet."""
+        health = self.status_of("/_stcore/health")
+        return self.status_of("/") if health == 200 else health

@@ -77,10 +77,12 @@ def supervisor(home: str) -> int:
 def stamp(home: str) -> str:
     """Return a digest of what a running page was made from: any change means that it serves something old."""
     names = ["bin/chatglm", "bin/chatglm-run", "state/service.json", "state/page_password", "state/weights.sha256"]
-    names += ["state/weights.json", "state/web_demo_patch.json", "state/proof.json", "venv/.chatglm-env.json"]
+    names += ["state/weights.json", "state/proof.json", "venv/.chatglm-env.json"]
     digest = hashlib.sha256()
     for path in [os.path.join(home, name) for name in names] + sorted(
-        str(path) for folder in ("source", "lib/chatglm") for path in Path(home, folder).glob("*.py")
+        str(path)
+        for pattern in ("source/*.py", "lib/chatglm/*.py", "state/*_patch.json")
+        for path in Path(home).glob(pattern)
     ):
         with contextlib.suppress(OSError):
             found = os.stat(path)

@@ -99,9 +99,18 @@ CHINESE = {
     "set chatglm_page_password in a vault, or leave chatglm_listen out": (
         "在 vault 里设置 chatglm_page_password，或者不写 chatglm_listen"
     ),
+    "chatglm_app is {}, and chatglm_page_password is set": "chatglm_app 是 {0}，而设置了 chatglm_page_password",
+    "web_demo, the only one that asks for it": "web_demo，只有它会要求密码",
+    "leave out chatglm_page_password, and chatglm_listen with it": "去掉 chatglm_page_password 和 chatglm_listen",
     "chatglm_page_password has {} characters": "chatglm_page_password 有 {0} 个字符",
     "8 or more, of ASCII without spaces": "8 个或更多 ASCII 字符，不含空格",
     "choose another": "换一个",
+    # the API
+    "the answer's stream ended without a finish_reason": "回答的数据流没有 finish_reason 就结束了",
+    "no complete answer from the API within {} s": "API 在 {0} 秒内没有完整的回答",
+    "the connection to the API broke: {}": "与 API 的连接断了：{0}",
+    "an answer of another form ({})": "回答的形式不对（{0}）",
+    "OpenAI's chat completion": "OpenAI 的 chat completion",
     # files.py
     "{} cannot be used ({})": "{0} 无法使用（{1}）",
     "{} cannot be used ({}), it belongs to {}": "{0} 无法使用（{1}），它属于 {2}",

@@ -11,6 +11,8 @@ Why these edits (observed with the versions named):
   Markdown itself. Classic gradio 3.39, for which upstream wrote the page, serves files below its working folder to any
   origin, fetches URLs that a page hands it, and makes the browser load fonts from outside hosts.
 * pydantic 2 refuses ``.json(ensure_ascii=False)``; ``.model_dump_json()`` never escapes.
+* openai_api.py ignores the request's limits, generates in the event loop (nothing else is answered meanwhile), lets two
+  answers share the GPU's memory, goes on after the client has left, and answers to any web page (CORS ``*``).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .addresses import loopback
 from .failure import Failure
 from .files import sha256_bytes
 
@@ -40,6 +43,101 @@ STYLE_KEPT = {"container", "height", "width", "min_width", "scale", "equal_heigh
 NOT_A_MODEL = ("Tokenizer", "TokenizerFast", "Config", "Processor", "FeatureExtractor")
 PATH_KEYWORDS = {"pretrained_model_name_or_path", "checkpoint_path"}
 DTYPE_OR_DEVICE = {"cuda", "cpu", "half", "float", "double", "bfloat16", "to"}
+# Put before the endpoint of openai_api.py. In ASCII, for files in any encoding.
+API_BLOCK = '''\
+# The following, up to LimitedRequest, was put here by Ansible (patch_web_demo), and what uses it.
+import asyncio
+from typing import List, Optional
+
+from fastapi import HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import Field
+from starlette.background import BackgroundTask
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.exceptions import HTTPException as AnyHTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from transformers import LogitsProcessorList
+
+# A web page whose name was made to point here (DNS rebinding) is no other origin, but it gives its own name.
+app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
+
+
+@app.exception_handler(AnyHTTPException)
+@app.exception_handler(RequestValidationError)
+async def refuse(request, error):
+    """Say what is wrong as OpenAI's API does: its client shows nothing of another form."""
+    found = {"loc": ["body"], "msg": getattr(error, "detail", "")}
+    if isinstance(error, RequestValidationError):
+        found = error.errors()[0]
+    param = ".".join(map(str, found["loc"][1:]))
+    message = f"{param}: {found['msg']}" if param else found["msg"]
+    details = {"message": message, "type": "invalid_request_error", "param": param or None, "code": None}
+    return JSONResponse({"error": details}, getattr(error, "status_code", 400))
+
+
+@app.get("/", include_in_schema=False)
+async def where():
+    """Answer who opens the address in a browser, or asks whether anything is here."""
+    return {"message": "OpenAI's API: its base address is this one with /v1 behind it"}
+
+
+TURN = asyncio.Lock()  # one answer at a time: the GPU has no memory for two
+
+
+class Answer:
+    """One answer: in its turn, in a thread, within the request's limits, and only while its client listens."""
+
+    def __init__(self, model, tokenizer, request, query, history):
+        prompt = len(tokenizer(tokenizer.build_prompt(query, history))["input_ids"])
+        self.limit = request.max_length or 8192
+        if prompt >= self.limit:
+            raise HTTPException(400, f"the messages have {prompt} tokens, and max_length is {self.limit}")
+        self.limit = min([self.limit, *(prompt + n for n in (request.max_tokens, request.max_completion_tokens) if n)])
+        settings = {"max_length": self.limit, "top_p": request.top_p, "temperature": request.temperature}
+        if request.temperature is not None and request.temperature < 0.01:  # the most likely token, always
+            settings.update(do_sample=False, temperature=None)
+        self.settings = {name: value for name, value in settings.items() if value is not None}
+        self.finish_reason = "stop"
+        self.parts = self.stream(model, tokenizer, query, history)
+
+    def __call__(self, ids, scores):
+        """Look on as a logits processor: is the token that comes now the last one allowed?"""
+        if ids.shape[-1] + 1 >= self.limit:
+            self.finish_reason = "length"
+        return scores
+
+    async def stream(self, model, tokenizer, query, history):
+        async with TURN:
+            limits = {**self.settings, "logits_processor": LogitsProcessorList([self])}
+            async for part in iterate_in_threadpool(model.stream_chat(tokenizer, query, history, **limits)):
+                yield part
+
+    async def whole(self, connection):
+        part = "", []
+        try:
+            async for part in self.parts:
+                if await connection.is_disconnected():
+                    raise HTTPException(499, "the client has left")
+        finally:
+            await self.parts.aclose()
+        return part
+
+    async def close(self, generate):
+        await generate.aclose()
+        await self.parts.aclose()
+
+
+class LimitedRequest(ChatCompletionRequest):
+    messages: List[ChatMessage] = Field(min_length=1)
+    temperature: Optional[float] = Field(None, ge=0, le=2)
+    top_p: Optional[float] = Field(None, ge=0, le=1)
+    max_length: Optional[int] = Field(None, ge=1, le=32768)
+    max_tokens: Optional[int] = Field(None, ge=1, le=32768)
+    max_completion_tokens: Optional[int] = Field(None, ge=1, le=32768)
+
+
+'''
 
 
 @dataclass(frozen=True)
@@ -75,7 +173,7 @@ class Edit:
         end: offset in bytes after the last byte replaced; equal to ``start`` for an insertion.
         new: the bytes put there.
         line: line number in the base file, from 1.
-        kind: ``model_path``, ``device``, ``listen``, ``gradio`` or ``pydantic``.
+        kind: ``model_path``, ``device``, ``listen``, ``gradio``, ``pydantic`` or ``api``.
         before: the text replaced.
         after: the text put there.
 
@@ -222,6 +320,7 @@ class Source:
             raise refusal(name, 1, f"its encoding cannot be told ({error})", wanted) from None
         self.lines = LINE_TEXT.split(text)
         ends = [*LINE_TEXT.findall(text), ""]
+        self.line_end = ends[0] or "\n"
         self.starts: list[int] = []  # bytes
         self.norm_starts: list[int] = []  # characters of the text with every line end as one "\n"
         check = bytearray(data[:offset])
@@ -663,7 +762,12 @@ def _edit_servers(source: Source, settings: Settings) -> None:
             continue
         names = {keyword.arg for keyword in node.keywords}
         if node.func.attr == "run" and _last_name(node.func.value) == "uvicorn":
-            source.set_keywords(node, {"host": settings.listen, "port": settings.port}, "listen")
+            wanted: dict[str, str | int | bool] = {"host": settings.listen, "port": settings.port}
+            if any(
+                isinstance(each, ast.ClassDef) and each.name == "ChatCompletionRequest" for each in source.tree.body
+            ):
+                wanted["timeout_graceful_shutdown"] = 3  # to stop it does not wait for the end of an answer
+            source.set_keywords(node, wanted, "listen")
         elif node.func.attr == "json" and not node.args and names & {"ensure_ascii", "exclude_unset"}:
             start, end = source.method_name(node)
             source.edit(start, end, "model_dump_json", "pydantic")
@@ -672,11 +776,91 @@ def _edit_servers(source: Source, settings: Settings) -> None:
                     source.remove_keyword(node, keyword, "pydantic")
 
 
+def _edit_api(source: Source, settings: Settings) -> None:
+    """Note the edits that make openai_api.py keep to its requests, answer meanwhile, and belong to no web page.
+
+    Raises:
+        Failure: it is openai_api.py, and not in upstream's form.
+
+    """
+    classes = {node.name for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)}
+    if "ChatCompletionRequest" not in classes:
+        return
+    calls = [node for node in ast.walk(source.tree) if isinstance(node, ast.Call)]
+    own = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
+    hosts = repr(sorted({"127.0.0.1", "localhost", own}) if loopback(settings.listen) else ["*"])
+    for call in calls:
+        if _last_name(call.func) == "FastAPI" and not {"docs_url", "redoc_url"} & {k.arg for k in call.keywords}:
+            source.insert_arguments(call, "docs_url=None, redoc_url=None", "api")  # pages with scripts of outside hosts
+        for keyword in call.keywords:
+            text = ast.unparse(keyword.value)
+            if keyword.arg == "allow_origins" and text != "[]":
+                source.edit(*source.span(keyword.value), "[]", "api")
+            elif keyword.arg == "allowed_hosts" and text != hosts:
+                source.edit(*source.span(keyword.value), hosts, "api")
+    if "LimitedRequest" in classes:
+        return
+
+    def function_of(node: ast.AST | None) -> ast.AsyncFunctionDef | None:
+        while node is not None and not isinstance(node, ast.AsyncFunctionDef):
+            node = source.parents.get(node)
+        return node
+
+    def one(what: str, found: list[Any]) -> Any:
+        if len(found) != 1:
+            line = found[1].lineno if found else None
+            raise refusal(source.name, line, f"{len(found)} places of the form {what}", "one, as in upstream's script")
+        return found[0]
+
+    chat = one(
+        "model.chat(tokenizer, query, ...)", [c for c in calls if _attribute_call(c, "chat") and len(c.args) > 1]
+    )
+    loops = [node for node in ast.walk(source.tree) if isinstance(node, ast.For)]
+    loop = one("for ... in model.stream_chat(...)", [n for n in loops if _attribute_call(n.iter, "stream_chat")])
+    endpoint, stream = function_of(chat), function_of(loop)
+    if endpoint is None or stream is None or endpoint is stream or endpoint not in source.tree.body:
+        raise refusal(source.name, chat.lineno, "not in an async function of its own", "the form of upstream's script")
+    inside = [node for node in calls if function_of(node) is endpoint]
+    start = one(f"{stream.name}(...)", [c for c in inside if _last_name(c.func) == stream.name])
+    streams = [c for c in inside if any(k.arg == "media_type" for k in c.keywords) and isinstance(c.args[0], ast.Name)]
+    reply = one("EventSourceResponse(generate, media_type=...)", streams)
+    arguments = [a for a in endpoint.args.args if a.annotation and ast.unparse(a.annotation) == "ChatCompletionRequest"]
+    request = one("request: ChatCompletionRequest", arguments)
+    first = next(node for node in endpoint.body if start in ast.walk(node))
+
+    def before(node: ast.stmt, text: str) -> None:
+        """Put whole lines before ``node``, with its indentation and the file's line ends."""
+        decorators = getattr(node, "decorator_list", [])
+        at = source.norm_starts[min([node.lineno, *(item.lineno for item in decorators)]) - 1]
+        indent = " " * node.col_offset
+        new = "".join(f"{indent}{line}\n" if line else "\n" for line in text.splitlines())
+        source.edit(at, at, new.replace("\n", source.line_end), "api")
+
+    given = [source.of(chat.func.value), *map(source.of, chat.args)]
+    given += [source.of(keyword.value) for keyword in chat.keywords if keyword.arg == "history"]
+    before(endpoint, API_BLOCK.replace("HOSTS", hosts))
+    source.edit(*source.span(request.annotation), "LimitedRequest, connection: Request", "api")
+    given.insert(2, request.arg)
+    before(first, f"answer = await run_in_threadpool(Answer, {', '.join(given)})")
+    source.insert_arguments(start, "answer", "api")
+    source.insert_arguments(reply, f"background=BackgroundTask(answer.close, {source.of(reply.args[0])})", "api")
+    source.edit(*source.span(chat), "await answer.whole(connection)", "api")
+    end = source.span(stream.args.args[-1].annotation or stream.args.args[-1])[1]
+    source.edit(end, end, ", answer", "api")
+    source.edit(source.span(loop)[0], source.span(loop)[0], "async ", "api")
+    source.edit(*source.span(loop.iter), "answer.parts", "api")
+    for call in calls:
+        for keyword in call.keywords:
+            if keyword.arg == "finish_reason" and _constant(keyword.value) == "stop":
+                source.edit(*source.span(keyword.value), "answer.finish_reason", "api")
+
+
 def _plan_once(data: bytes, settings: Settings, name: str) -> tuple[list[Edit], list[str]]:
     source = Source(data, name)
     _edit_loads(source, settings)
     _edit_gradio(source, settings)
     _edit_servers(source, settings)
+    _edit_api(source, settings)
     return sorted(source.edits, key=lambda edit: (edit.start, edit.end)), source.warnings
 
 

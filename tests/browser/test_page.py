@@ -1,32 +1,11 @@
 """The chat page as a person uses it: real Chromium against the demo that site.yml has just installed."""
 
-import os
-import re
-import signal
-import socket
-import subprocess
 import time
-import urllib.error
-import urllib.request
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from conftest import ARTIFACTS
+from playwright.sync_api import expect
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".cache" / "browser"
-ARTIFACTS = ROOT / ".cache" / "artifacts"
-# Chromium must not look for updates or names by itself; what the page asks for is recorded below.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
 # Notes the length of the newest answer at each change of the page, so that no step of a quick stream is missed.
 WATCH = """() => {
     window.lengths = [];
@@ -37,68 +16,10 @@ WATCH = """() => {
 }"""
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture(scope="session")
-def page_url():
-    """Install the demo with the site's own play, start its launcher, and stop it at the end."""
-    port = free_port()
-    home = CACHE / "home"
-    # A port of its own at every run: it is one of the settings that the page has to follow.
-    settings = [f"-echatglm_home={home}", f"-echatglm_port={port}"]
-    play = ["ansible-playbook", "site.yml", "-i", "inventory/demo", *settings]
-    subprocess.run(play, cwd=ROOT, check=True)
-    again = subprocess.run(play, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert "nothing: all is as it was when it was proven" in again, again
-    assert "changed=0" in again, again
-    ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    url = f"http://127.0.0.1:{port}/"
-    with open(ARTIFACTS / "web_demo.log", "wb") as log:
-        demo = subprocess.Popen([home / "bin" / "chatglm-run"], stdout=log, stderr=log, start_new_session=True)
-        try:
-            wait_for(url, demo)
-            yield url
-        finally:
-            os.killpg(demo.pid, signal.SIGTERM)
-            demo.wait(30)
-
-
-def wait_for(url, demo):
-    for _ in range(240):
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except (urllib.error.URLError, OSError):
-            assert demo.poll() is None, f"the demo ended: see {ARTIFACTS}/web_demo.log"
-            time.sleep(0.5)
-    raise AssertionError(f"no answer at {url} within 120 s")
-
-
 @pytest.fixture
-def page(page_url):
-    """Return an empty chat; whatever it asks from elsewhere than this machine, and any script error, fails the test."""
-    outside, errors = [], []
-
-    def record(request):
-        if not re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:", request.url):
-            outside.append(request.url)
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        tab = browser.new_page(viewport={"width": 1280, "height": 1400}, locale="zh-CN")
-        tab.set_default_timeout(60_000)
-        tab.on("request", record)
-        tab.on("websocket", record)
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.goto(page_url)
-        yield tab
-        browser.close()
-    assert outside == []
-    assert errors == []
+def page(web_demo, open_tab):
+    """Return an empty chat."""
+    return open_tab(web_demo[0])
 
 
 def send(page, text, turn):

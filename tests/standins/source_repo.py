@@ -1,4 +1,4 @@
-"""The demo's source repository: a web_demo.py of upstream's shape.
+"""The demo's source repository: scripts of upstream's shape.
 
 Does not prove that upstream's own files are handled: only their shape is the same.
 """

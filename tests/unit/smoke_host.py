@@ -77,7 +77,9 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
     def do_GET(self):
         kind = plan["page"]["kind"]
-        if self.path == "/":
+        if self.path == "/_stcore/health":
+            self.send(503 if kind == "ill" else 200, b"ok", "text/plain")
+        elif self.path == "/":
             self.send(500 if kind == "500" else 200, b"<html></html>", "text/html")
         elif self.path == "/config":
             self.send(200, {{"api_prefix": "/gradio_api", "components": [
@@ -92,8 +94,35 @@ class Page(http.server.BaseHTTPRequestHandler):
                   "inputs": [2, 1, 3, 4, 5, 6], "outputs": [1, 6]}}]}})
         else:
             self.stream(kind, plan["page"].get("answer", ""))
+    def complete(self, kind, answer, body):
+        # As openai_api.py answers.
+        turn = len(body["messages"]) // 2
+        assert body["temperature"] == 0 and body["max_tokens"] == 48 and body.get("stream", False) is not bool(turn)
+        if kind == "silent":
+            time.sleep(300)
+        if kind == "crash":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if kind == "422":
+            return self.send(422, {{"error": {{"message": "top_p: wrong"}}}})
+        if turn:
+            assert body["messages"][1] == {{"role": "assistant", "content": answer}}
+            message = {{"role": "assistant", "content": "" if kind == "dead in the second turn" else answer}}
+            choices = [] if kind == "odd" else [{{"message": message, "finish_reason": "stop"}}]
+            return self.send(200, {{"choices": choices}})
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        deltas = [{{"content": part}} for part in ([answer] if kind == "no growth" else answer)]
+        for delta in [{{"role": "assistant"}}, *deltas]:
+            self.event({{"choices": [{{"delta": delta, "finish_reason": None}}]}})
+        if kind != "cut":
+            self.event({{"choices": [{{"delta": {{}}, "finish_reason": "length"}}]}})
+        self.wfile.write(b"e\\r\\ndata: [DONE]\\n\\n\\r\\n0\\r\\n\\r\\n")
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/v1/chat/completions":
+            return self.complete(plan["page"]["kind"], plan["page"].get("answer", ""), body)
         Page.asked = body["data"]
         self.send(200, {{"event_id": "e1"}})
     def event(self, value):
@@ -132,7 +161,9 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.event({{"msg": "close_stream"}})
         self.wfile.write(b"0\\r\\n\\r\\n")
 
-if len(sys.argv) > 1:
+if len(sys.argv) > 1 and "script" in json.loads(sys.argv[-1]):
+    worker(plan["script"]["kind"], plan["script"].get("value"))
+elif len(sys.argv) > 1:
     worker(plan["model"]["kind"], plan["model"].get("value"))
 else:
     kind = plan["page"]["kind"]
@@ -167,6 +198,8 @@ class Host:
         self.proof = folder / "state" / "proof.json"
         self.model = {"kind": "report", "value": REPORT}
         self.page = {"kind": "good", "answer": REPORT["answer"]}
+        twice = {"answer": REPORT["answer"], "second_answer": REPORT["answer"], "bot_messages": 2}
+        self.script = {"kind": "report", "value": twice}
         (folder / "model").mkdir()
         (folder / "model" / "config.json").write_text("{}")
         self.launcher = folder / "chatglm-run"
@@ -176,7 +209,8 @@ class Host:
         self.launcher.chmod(0o755)
 
     def arguments(self, check: bool = False, **options: object) -> bytes:
-        (self.folder / "plan.json").write_text(json.dumps({"port": self.port, "model": self.model, "page": self.page}))
+        plan = {"port": self.port, "model": self.model, "page": self.page, "script": self.script}
+        (self.folder / "plan.json").write_text(json.dumps(plan))
         given = {
             "launcher": str(self.launcher),
             "python": sys.executable,

@@ -110,8 +110,10 @@ def test_locks_that_disagree_are_refused_and_digests_are_joined():
 
 @pytest.mark.parametrize("python", ["3.10.12", "3.11.2", "3.12.3"])
 @pytest.mark.parametrize("torch", ["cpu", "2.7.1", "2.8.0"])
-def test_our_locks_fit_together_on_every_python(python, torch):
-    texts = [(FILES / f"{name}.txt").read_text() for name in ("base", f"torch-{torch}")]
+@pytest.mark.parametrize("app", ["", "streamlit"])
+def test_our_locks_fit_together_on_every_python(python, torch, app):
+    names = ["base", f"torch-{torch}", *([f"app-{app}"] if app else [])]
+    texts = [(FILES / f"{name}.txt").read_text() for name in names]
     pins = applicable(texts, environment_of(python, "x86_64"))
     assert pins["torch"].version == {"cpu": "2.13.0+cpu"}.get(torch, torch)
     wanted = re.findall(r"(?m)^([\w-]+)==([\w.]+)$", (FILES / "base.in").read_text())
@@ -120,6 +122,7 @@ def test_our_locks_fit_together_on_every_python(python, torch):
     assert int(pins["setuptools"].version.split(".")[0]) < 81
     assert pins["numpy"].version.startswith("1.")
     assert ("triton" in pins) is (torch != "cpu")
+    assert pins["streamlit"].version == "1.56.0" if app else "streamlit" not in pins
     assert not any(name.startswith("nvidia-") for name in pins) or torch != "cpu"
 
 

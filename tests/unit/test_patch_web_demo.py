@@ -1,10 +1,12 @@
 """patch_web_demo as a module: files, check mode, record, launcher, and one real run through ansible."""
 
 import hashlib
+import json
 import os
 import re
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import patch_web_demo
@@ -265,6 +267,31 @@ def test_launcher_sets_the_environment(tmp_path):
         assert (got["PYTHONPYCACHEPREFIX"], got["PYTHONDONTWRITEBYTECODE"]) == (f"{home}/cache/pycache", "1")
     assert subprocess.run([script, "sh", "-c", "exit 7"], env=env).returncode == 7
 
+    # The other apps: what role web_demo makes of the lines that name them.
+    text = script.read_text()
+    script.write_text(text.replace("app=web_demo", "app=openai_api"))
+    done = subprocess.run([script], env=env, capture_output=True, text=True)
+    assert done.stdout.endswith(f" {home}/source/openai_api.py\n")
+    app = text.replace("app=web_demo\nlisten=127.0.0.1 port=7860", "app=streamlit\nlisten=127.0.0.9 port=8501")
+    script.write_text(app)
+    done = subprocess.run([script], env=env, capture_output=True, text=True)
+    assert done.stdout.startswith("page -I ")
+    assert " run --server.address 127.0.0.9 --server.port 8501 --server.headless true " in done.stdout
+    assert "--browser.gatherUsageStats false" in done.stdout
+    page, script_path = done.stdout.rstrip("\n").partition("toolbarMode viewer ")[2].split(" -- ")
+    assert script_path == f"{home}/source/web_demo2.py"
+    # Run by streamlit, with the folder of page.py first: modules beside the script stand in front of none.
+    assert os.listdir(os.path.dirname(page)) == ["page.py"]
+    (home / "source").mkdir()
+    (home / "source" / "web_demo2.py").write_text(
+        "import json, utils, sys; print(utils.X, 'loads' in dir(json), sys.path[-1])"
+    )
+    (home / "source" / "utils.py").write_text("X = 1")
+    (home / "source" / "json.py").write_text("")
+    done = subprocess.run([sys.executable, page, script_path], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (f"1 True {home}/source\n", "")
+    script.write_text(text)
+
     # Bytecode that is younger than the proof is not used; what a proof writes is kept.
     (home / "cache" / "pycache").mkdir(parents=True)
     (home / "cache" / "pycache" / "later.pyc").touch()
@@ -293,3 +320,35 @@ def test_launcher_sets_the_environment(tmp_path):
         done = subprocess.run([script, "echo", "started"], env=env, capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (1, "")
         assert "To do: run the play again" in done.stderr
+
+
+def test_the_role_fills_in_the_launcher(tmp_path):
+    home = tmp_path / "home"
+    (home / "source").mkdir(parents=True)
+    (home / "source" / "web_demo2.py").write_text('AutoModel.from_pretrained("THUDM/chatglm2-6b")\n')
+    settings = {"chatglm_home": str(home), "chatglm_app": "streamlit", "chatglm_listen": "127.0.0.9"}
+    settings |= {"chatglm_page_password": ""}
+    settings |= {"chatglm_port": 8501, "chatglm_model_repo": "a/m", "chatglm_lock_timeout": 0}
+    gpu = {"uuid": "GPU-1", "index": 0}
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars": {**settings, "chatglm_plan": {"device": "cuda", "gpu": gpu}, "chatglm_host": {"gpus": [gpu, gpu]}},
+        "roles": ["web_demo"],
+    }
+    (tmp_path / "play.json").write_text(json.dumps([play]))
+    command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "-c", "local"]
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    env |= {"ANSIBLE_LOCAL_TEMP": str(tmp_path), "ANSIBLE_REMOTE_TEMP": str(tmp_path)}
+    done = subprocess.run(
+        [*command, tmp_path / "play.json"], cwd=LAUNCHER.parents[3], env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    was, now = LAUNCHER.read_text().splitlines(), (home / "bin" / "chatglm-run").read_text().splitlines()
+    assert [new for old, new in zip(was, now, strict=True) if old != new] == [
+        "app=streamlit",
+        "listen=127.0.0.9 port=8501",
+        "gpu=GPU-1",
+    ]
+    assert (home / "state" / "web_demo2_patch.json").exists()
+    assert f'("{home}/models/m").cuda()' in (home / "source" / "web_demo2.py").read_text()

@@ -113,7 +113,14 @@ def install(home, page):
     launcher = home / "bin" / "chatglm-run"
     launcher.write_text(f"#!/bin/sh\n{page}\n")
     launcher.chmod(0o755)
-    params = {"home": str(home), "url": "http://127.0.0.1:1", "device": "cpu", "language": "en", "control": {}}
+    params = {
+        "home": str(home),
+        "app": "web_demo",
+        "url": "http://127.0.0.1:1",
+        "device": "cpu",
+        "language": "en",
+        "control": {},
+    }
     for path, (content, mode) in chat_service.wanted_files(params, "background").items():
         if path.startswith(str(home)):
             os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -198,6 +198,71 @@ def test_a_page_that_is_up_but_does_not_chat_is_no_proof(host, kind, texts):
     assert host.started() == [sys.executable, ""]
 
 
+def test_the_api_is_proven_by_a_streamed_answer_and_one_in_one_piece(host):
+    result = host.run(app="openai_api")
+    assert result["verdict"] == "ok", result
+    page = result["report"]["page"]
+    assert page["answer"] == page["second_answer"] == REPORT["answer"]
+    assert (page["partials"], page["second_partials"], page["bot_messages"]) == (len(REPORT["answer"]), 1, 2)
+    assert host.run(app="openai_api")["due"] is False
+    assert host.run()["due_reason"] == "setting app changed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("no growth", "page grows: found 1 distinct partial answers; expected 2 or more"),
+        ("cut", "page, answer: found the answer's stream ended without a finish_reason"),
+        ("422", 'page, answer: found POST /v1/chat/completions answered 422: {"error": {"message": "top_p: wrong"}}'),
+        ("odd", "page, answer: found an answer of another form (IndexError"),
+        ("crash", "page, answer: found the process was killed by signal 9"),
+        ("dead in the second turn", "second turn: found"),
+    ],
+)
+def test_an_api_that_does_not_chat_is_no_proof(host, kind, text):
+    host.page["kind"] = kind
+    assert text in host.run(app="openai_api")["msg"]
+
+
+def test_an_api_that_says_nothing_is_no_proof(host):
+    host.page = {"kind": "silent"}
+    assert (
+        "page, answer: found no complete answer from the API within 1 s"
+        in host.run(app="openai_api", answer_timeout=1)["msg"]
+    )
+    host.page = {"kind": "good", "answer": ""}
+    assert "page answer: found ''; expected a text" in host.run(app="openai_api")["msg"]
+
+
+def test_streamlit_is_proven_by_two_answers_of_its_script_and_a_healthy_server(host):
+    result = host.run(app="streamlit")
+    assert result["verdict"] == "ok", result
+    assert host.started() == [sys.executable, sys.executable, ""]
+    names = [verdict["name"] for verdict in result["verdicts"]]
+    assert {"page answer", "second turn", "port freed"} <= set(names)
+    assert "page grows" not in names  # not seen, so not judged
+
+
+@pytest.mark.parametrize(
+    ("script", "page", "text"),
+    [
+        ({"kind": "stderr", "value": "RuntimeError: odd"}, {}, "page, script: found RuntimeError: odd"),
+        ({"kind": "hang"}, {}, "page, script: found no end within 4 s"),
+        (
+            {"kind": "report", "value": {"answer": "", "second_answer": "", "bot_messages": 0}},
+            {},
+            "page answer: found ''",
+        ),
+        (None, {"kind": "exit", "value": "RuntimeError: odd"}, "page, start: found RuntimeError: odd"),
+        (None, {"kind": "ill"}, "page, start (GET / answers 503): found no end within 1 s"),
+    ],
+)
+def test_a_streamlit_that_does_not_chat_is_no_proof(host, script, page, text):
+    host.script = script or host.script
+    host.page |= page
+    assert text in host.run(app="streamlit", load_timeout=1, answer_timeout=1)["msg"]
+
+
 def test_a_page_that_answers_200_and_nothing_is_no_proof(host):
     """Seen with gradio 6 and a web_demo.py that lacks only ``.style``: the page is there, its chat is dead."""
     host.page["answer"] = ""

@@ -94,7 +94,44 @@ def get_model():
     return tokenizer, model
 """
 
-SAMPLES = {"page": PAGE, "api": API, "terminal": TERMINAL, "streamlit": STREAMLIT}
+OPENAI = """\
+import uvicorn
+from fastapi import FastAPI, HTTPException
+from fastapi.middleware.cors import CORSMiddleware
+from sse_starlette.sse import EventSourceResponse
+from transformers import AutoTokenizer, AutoModel
+
+app = FastAPI()
+app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"])
+
+class ChatCompletionRequest(BaseModel):
+    messages: List[ChatMessage]
+
+@app.post("/v1/chat/completions", response_model=Reply)
+async def complete(request: ChatCompletionRequest):  # 一问一答
+    global model, tok
+    query, history = request.messages[-1].content, []
+
+    if request.stream:
+        generate = predict(query, history, request.model)
+        return EventSourceResponse(generate, media_type="text/event-stream")
+
+    response, _ = model.chat(tok, query, history=history)
+    return Reply(choices=[Choice(message=response, finish_reason="stop")])
+
+async def predict(query: str, history: List[List[str]], model_id: str):
+    yield "{}".format(first.json(exclude_unset=True, ensure_ascii=False))
+    for new_response, _ in model.stream_chat(tok, query, history):
+        yield "{}".format(Chunk(new_response, finish_reason=None).json(exclude_unset=True, ensure_ascii=False))
+    yield "{}".format(Chunk(finish_reason='stop').json(exclude_unset=True, ensure_ascii=False))
+
+if __name__ == "__main__":
+    tok = AutoTokenizer.from_pretrained("THUDM/chatglm2-6b", trust_remote_code=True)
+    model = AutoModel.from_pretrained("THUDM/chatglm2-6b", trust_remote_code=True).cuda()
+    uvicorn.run(app, host='0.0.0.0', port=8000, workers=1)
+"""
+
+SAMPLES = {"page": PAGE, "api": API, "openai": OPENAI, "terminal": TERMINAL, "streamlit": STREAMLIT}
 
 
 def load(line):
@@ -383,6 +420,92 @@ def test_api_under_pydantic_2():
 def test_server_forms(before, after):
     head = f'AutoModel.from_pretrained("{CUDA.model_path}").cuda()\n'
     assert patched(head + before) == head + after
+
+
+def test_openai_api():
+    before, after = OPENAI.splitlines(), patched(OPENAI).splitlines()
+    block = after[
+        after.index(
+            "# The following, up to LimitedRequest, was put here by Ansible (patch_web_demo), and what uses it."
+        ) :
+    ]
+    block = block[: block.index('@app.post("/v1/chat/completions", response_model=Reply)')]
+    assert "app.add_middleware(TrustedHostMiddleware, allowed_hosts=['127.0.0.1', 'localhost'])" in block
+    rest = "\n".join(after).replace("\n".join(block) + "\n", "").splitlines()
+    gone, new = [line for line in before if line not in rest], [line for line in rest if line not in before]
+    assert len(gone) == len(new) - 1 == 15
+    assert new[:9] == [
+        "app = FastAPI(docs_url=None, redoc_url=None)",
+        'app.add_middleware(CORSMiddleware, allow_origins=[], allow_methods=["*"])',
+        "async def complete(request: LimitedRequest, connection: Request):  # 一问一答",
+        "    answer = await run_in_threadpool(Answer, model, tok, request, query, history)",
+        "        generate = predict(query, history, request.model, answer)",
+        '        return EventSourceResponse(generate, media_type="text/event-stream", '
+        "background=BackgroundTask(answer.close, generate))",
+        "    response, _ = await answer.whole(connection)",
+        "    return Reply(choices=[Choice(message=response, finish_reason=answer.finish_reason)])",
+        "async def predict(query: str, history: List[List[str]], model_id: str, answer):",
+    ]
+    assert "    async for new_response, _ in answer.parts:" in new
+    assert "finish_reason=None" in "".join(new)
+    assert new[-1] == '    uvicorn.run(app, host="127.0.0.1", port=7861, workers=1, timeout_graceful_shutdown=3)'
+
+
+def test_openai_api_whose_record_was_lost_follows_the_address():
+    here = patched(OPENAI)
+    there = patched(here, OTHER)
+    assert there.replace('"', "'") == patched(OPENAI, OTHER).replace('"', "'")
+    assert "allowed_hosts=['*']" in there
+    assert patched(there) == here
+    v6 = Settings(CUDA.model_path, "cuda", "::1", 7861)
+    assert "allowed_hosts=['127.0.0.1', '[::1]', 'localhost']" in patched(OPENAI, v6)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "then"),
+    [
+        ("history=history", "history", "run_in_threadpool(Answer, model, tok, request, query, history)"),
+        ("model.chat(tok, query, history=history)", "net.chat(tok, query)", "(Answer, net, tok, request, query)"),
+        ("request: Chat", "asked: Chat", "(Answer, model, tok, asked, query, history)"),
+        ("EventSourceResponse", "StreamingResponse", "StreamingResponse(generate, media_type="),
+        ("generate", "parts", "BackgroundTask(answer.close, parts)"),
+        ("model_id: str):", "model_id):", "model_id, answer):"),
+        ("app.add_middleware(CORSMiddleware, allow_origins=", "x = dict(allow_origins=", "allow_origins=[]"),
+        ("FastAPI()", "FastAPI(docs_url='/d')", "FastAPI(docs_url='/d')"),
+        (
+            "    if request.stream:\n        generate",
+            "    if 1:\n     if request.stream:\n        generate",
+            "    if 1:\n     if",
+        ),
+    ],
+)
+def test_openai_api_forms(old, new, then):
+    assert old in OPENAI
+    assert then in patched(OPENAI.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("model.chat(", "model.talk(", "web_demo.py: 0 places of the form model.chat"),
+        ("    for new", "    model.chat(tok, 1)\n    for new", "line 27: 2 places of the form model.chat"),
+        ("model.stream_chat(", "model.talk(", "0 places of the form for ... in model.stream_chat(...)"),
+        ("async def predict", "def predict", "not in an async function of its own"),
+        ("async def complete", "def complete", "not in an async function of its own"),
+        (
+            "generate = predict(query, history, request.model)",
+            "generate = other()",
+            "0 places of the form predict(...)",
+        ),
+        ("Response(generate", "Response(other()", "0 places of the form EventSourceResponse(generate, media_type=...)"),
+        ("request: ChatCompletionRequest", "request", "0 places of the form request: ChatCompletionRequest"),
+    ],
+)
+def test_openai_api_in_another_form_is_refused(old, new, found):
+    assert old in OPENAI
+    with pytest.raises(Failure) as caught:
+        patched(OPENAI.replace(old, new))
+    assert found in str(caught.value)
 
 
 # -- refusals

@@ -1,0 +1,133 @@
+"""The demo, installed by the site's own play with one app after the other, and a tab of real Chromium to look at it."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = ROOT / ".cache" / "browser" / "home"
+ARTIFACTS = ROOT / ".cache" / "artifacts"
+# Chromium must not look for updates or names by itself; what the page asks for is recorded below.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+# Runs a script as the launcher does; says what settings reach the model, and is slow where top_p is 0.125.
+TOLD = """
+import runpy, sys, time, transformers
+sys.path.append(sys.argv[1].rpartition("/")[0])
+mixin, processors = transformers.GenerationMixin, transformers.LogitsProcessorList
+warper, process, pause = mixin._get_logits_warper, processors.__call__, [0]
+def told(self, config, *rest):
+    print("asked:", config.max_length, config.do_sample, config.top_p, config.temperature, flush=True)
+    pause[0] = 0.5 if config.top_p == 0.125 else 0
+    return warper(self, config, *rest)
+def slow(self, *args, **kwargs):
+    time.sleep(pause[0])
+    return process(self, *args, **kwargs)
+mixin._get_logits_warper, processors.__call__ = told, slow
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(url, demo, log):
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except (urllib.error.URLError, OSError):
+            assert demo.poll() is None, f"the demo ended: see {log}"
+            time.sleep(0.5)
+    raise AssertionError(f"no answer at {url} within 120 s")
+
+
+@contextlib.contextmanager
+def installed(app, *command):
+    """Install the demo with ``app``, start its launcher (with a command) until the end; gives its address and log."""
+    port = free_port()
+    # A port of its own at every run: it is one of the settings that the app has to follow.
+    settings = [f"-echatglm_home={HOME}", f"-echatglm_port={port}", f"-echatglm_app={app}"]
+    play = ["ansible-playbook", "site.yml", "-i", "inventory/demo", *settings]
+    subprocess.run(play, cwd=ROOT, check=True)
+    again = subprocess.run(play, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert "nothing: all is as it was when it was proven" in again, again
+    assert "changed=0" in again, again
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    url, log = f"http://127.0.0.1:{port}", ARTIFACTS / f"{app}.log"
+    with open(log, "wb") as stream:
+        demo = subprocess.Popen(
+            [HOME / "bin" / "chatglm-run", *command], stdout=stream, stderr=stream, start_new_session=True
+        )
+        try:
+            wait_for(url + "/", demo, log)
+            yield url, log
+        finally:
+            os.killpg(demo.pid, signal.SIGTERM)
+            demo.wait(30)
+
+
+@pytest.fixture(scope="module")
+def api():
+    with installed("openai_api", "python", "-I", "-c", TOLD, HOME / "source" / "openai_api.py") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def streamlit():
+    with installed("streamlit") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def web_demo():
+    with installed("web_demo") as started:
+        yield started
+
+
+@pytest.fixture
+def open_tab():
+    """Return a function that opens an address; what is asked from elsewhere, and any script error, fails the test."""
+    outside, errors = [], []
+
+    def record(request):
+        if not re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:", request.url):
+            outside.append(request.url)
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+
+        def opened(url):
+            tab = browser.new_page(viewport={"width": 1280, "height": 1400}, locale="zh-CN")
+            tab.set_default_timeout(60_000)
+            tab.on("request", record)
+            tab.on("websocket", record)
+            tab.on("pageerror", lambda error: errors.append(str(error)))
+            tab.goto(url)
+            return tab
+
+        yield opened
+        browser.close()
+    assert outside == []
+    assert errors == []
