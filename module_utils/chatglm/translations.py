@@ -105,12 +105,6 @@ CHINESE = {
     "chatglm_page_password has {} characters": "chatglm_page_password 有 {0} 个字符",
     "8 or more, of ASCII without spaces": "8 个或更多 ASCII 字符，不含空格",
     "choose another": "换一个",
-    # the API
-    "the answer's stream ended without a finish_reason": "回答的数据流没有 finish_reason 就结束了",
-    "no complete answer from the API within {} s": "API 在 {0} 秒内没有完整的回答",
-    "the connection to the API broke: {}": "与 API 的连接断了：{0}",
-    "an answer of another form ({})": "回答的形式不对（{0}）",
-    "OpenAI's chat completion": "OpenAI 的 chat completion",
     # files.py
     "{} cannot be used ({})": "{0} 无法使用（{1}）",
     "{} cannot be used ({}), it belongs to {}": "{0} 无法使用（{1}），它属于 {2}",
@@ -136,6 +130,24 @@ CHINESE = {
     "wait for it to end, then run again (chatglm_lock_timeout: how many seconds a run waits by itself)": (
         "等它结束再运行一次（chatglm_lock_timeout：运行自己等待的秒数）"
     ),
+    # uninstall.py, windows_side.py
+    "the page does not end: {}": "页面没有结束：{0}",
+    "it to end when it is told so": "收到通知后结束",
+    "stop it, then run again": "停止它，再运行一次",
+    "chatglm_home is {}, which holds more than an installation": "chatglm_home 是 {0}，其中不只有一个安装",
+    "the folder that site.yml has filled, such as ~/chatglm": "site.yml 建立的文件夹，例如 ~/chatglm",
+    "name it: -e chatglm_home=PATH": "指明它：-e chatglm_home=路径",
+    "{} holds no records of an installation (state/)": "{0} 中没有安装的记录（state/）",
+    "a folder that site.yml has filled": "site.yml 建立的文件夹",
+    "name the right one: -e chatglm_home=PATH; what is in this one is yours to remove": (
+        "指明正确的文件夹：-e chatglm_home=路径；这一个里面的内容由您自行删除"
+    ),
+    "programs of the installation are at work: {}": "安装中的程序正在运行：{0}",
+    "none but the page, which is stopped": "只有页面，它会被停止",
+    "stop them, then run again": "停止它们，再运行一次",
+    "{} is no text ({})": "{0} 不是文本（{1}）",
+    "text in UTF-8 or UTF-16": "UTF-8 或 UTF-16 的文本",
+    "look at it with an editor, and save it as UTF-8": "用编辑器查看，并存为 UTF-8",
     # roles/chatglm/vars
     'chatglm_source_version is "{}"': "chatglm_source_version 是“{0}”",
     "a full commit id of 40 hex digits (a branch or tag can move, and what it names would be executed unverified)": (
@@ -605,6 +617,11 @@ CHINESE = {
     "look at the log below; on a slow machine raise smoke_test_answer_timeout": (
         "看下面的日志；机器慢时调大 smoke_test_answer_timeout"
     ),
+    "the answer's stream ended without a finish_reason": "回答的数据流结束时没有 finish_reason",
+    "no complete answer from the API within {} s": "API 在 {0} 秒内没有给出完整的回答",
+    "the connection to the API broke: {}": "与 API 的连接断了：{0}",
+    "an answer of another form ({})": "回答的格式不对（{0}）",
+    "OpenAI's chat completion": "OpenAI 的 chat completion",
     "the connection to the page broke: {}": "与页面的连接断了：{0}",
     "{} {} answered no JSON: {}": "{0} {1} 返回的不是 JSON：{2}",
     "gradio's JSON": "gradio 的 JSON",
