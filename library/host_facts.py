@@ -165,7 +165,14 @@ facts:
       type: dict
       description: "Of the nearest existing parent of the folder (path): free, total, mount, type, options,
         windows_drive, writable, foreign (files of other users), blocked_by (a file in the way)."
-    port: {type: dict, description: "free, error, and owner (pid, command, ours) where that can be seen."}
+    port:
+      type: dict
+      description: "free, error, and owner (pid, command, ours, service: whether it is the service's) where that can be
+        seen."
+    service:
+      type: dict
+      description: "The chat as a service: kind (systemd, background, none), active, pid, current (serves what is
+        installed now)."
     gpus: {type: list, description: "index, uuid, name, memory_total, memory_free, capability, usable (by libcuda)."}
     nvidia:
       type: dict
@@ -196,6 +203,12 @@ seal:
   description: "key and lines of the seal, and intact: whether every file is as it was then; empty without O(seal)."
   returned: always
   type: dict
+by_hand:
+  description:
+    - What to tell where a page of this installation runs that was started by hand, for a run that needs its port; empty
+      where none does. The service's own page gives way by itself.
+  returned: always
+  type: str
 report:
   description: The plan as lines to read, in O(language).
   returned: always
@@ -220,7 +233,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import host, libcuda_worker, nvidia, translations
+from ansible.module_utils.chatglm import host, libcuda_worker, nvidia, service, translations
 from ansible.module_utils.chatglm.addresses import secrets, without_password
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json
@@ -374,8 +387,8 @@ def look_at_disk(home: str, uid: int) -> dict[str, Any]:
     }
 
 
-def port_owner(port: int, home: str) -> dict[str, Any] | None:
-    """Return pid, command and ours (started from ``home``) of who listens on ``port``, None where that is hidden."""
+def port_owner(port: int, home: str, running: dict[str, Any]) -> dict[str, Any] | None:
+    """Return pid, command, ours (started from ``home``) and service of who listens, None where that is hidden."""
     found = listener(port)
     if found is None:
         return None
@@ -388,10 +401,11 @@ def port_owner(port: int, home: str) -> dict[str, Any] | None:
     places = [folder, *(word for word in words[:3] if word.startswith("/"))]
     below = os.path.realpath(home) + "/"
     ours = any(f"{os.path.realpath(place)}/".startswith(below) or place.startswith(home + "/") for place in places)
-    return {"pid": pid, "command": " ".join(words).strip()[:200], "ours": ours}
+    mine = service.belongs(pid, running)
+    return {"pid": pid, "command": " ".join(words).strip()[:200], "ours": ours or mine, "service": mine}
 
 
-def look_at_port(listen: str, port: int, home: str) -> dict[str, Any]:
+def look_at_port(listen: str, port: int, home: str, running: dict[str, Any]) -> dict[str, Any]:
     """Return whether the page could listen there; tried as a server would, for an instant."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(listen, port, type=socket.SOCK_STREAM)[0]
@@ -401,7 +415,7 @@ def look_at_port(listen: str, port: int, home: str) -> dict[str, Any]:
             attempt.listen(1)
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
-        return {"free": False, "error": str(error), "owner": port_owner(port, home) if taken else None}
+        return {"free": False, "error": str(error), "owner": port_owner(port, home, running) if taken else None}
     return {"free": True, "error": "", "owner": None}
 
 
@@ -471,7 +485,8 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
         sources_later = [
             [pool.submit(ask_source, url, params["ca_bundle"]) for url in group["urls"]] for group in groups
         ]
-        disk, port = look_at_disk(home, uid), look_at_port(params["listen"], params["port"], home)
+        running = service.observe(home)
+        disk, port = look_at_disk(home, uid), look_at_port(params["listen"], params["port"], home, running)
         packages = nvidia.driver_packages(read("/var/lib/dpkg/status")) if wsl else []
         cuda, smi, pythons = cuda_later.result(), smi_later.result(), pythons_later.result()
         sources = [
@@ -503,6 +518,7 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
         "memory": host.parse_meminfo(read("/proc/meminfo")),
         "disk": disk,
         "port": port,
+        "service": {name: running[name] for name in ("kind", "active", "pid", "current")},
         "gpus": nvidia.merge_gpus(cuda["gpus"], listed),
         "nvidia": {
             "dxg": dxg,
@@ -518,6 +534,20 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
         "sources": sources,
         "injected": [],
     }
+
+
+def started_by_hand(owner: dict[str, Any] | None) -> str:
+    """Return what to tell of a page of ours that is not the service's: nobody knows who is using it."""
+    if not owner or not owner["ours"] or owner.get("service"):
+        return ""
+    pid = owner["pid"]
+    return str(
+        Failure(
+            f"a chat page that was started by hand, process {pid}, while something is to be looked at or mended",
+            "its port and its memory free",
+            f"stop it with Ctrl+C in its terminal, or: kill {pid}; then run again",
+        )
+    )
 
 
 def inject(facts: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -623,6 +653,7 @@ def main() -> None:
         module.fail_json(msg=str(failure))
     if params["language"] == "zh":
         outcome["report"] = [translations.report(line) for line in outcome["report"]]
+    outcome["by_hand"] = started_by_hand(facts["port"]["owner"])
     outcome["warnings_found"] = outcome.pop("warnings")
     outcome["seal"] = look(params["home"], params["seal"]) if params["seal"] else {}
     module.exit_json(changed=False, facts=facts, **outcome)

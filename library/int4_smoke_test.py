@@ -174,7 +174,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import lock, progress, smoke, smoke_worker, streamlit_worker
+from ansible.module_utils.chatglm import lock, progress, service, smoke, smoke_worker, streamlit_worker
 from ansible.module_utils.chatglm import page as page_client
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import digest_of, read_json, sha256_file, unusable, write_json
@@ -272,7 +272,12 @@ def check_port(host: str, port: int) -> None:
 
 def bytecode_of(launcher: str) -> str:
     """Return the folder in which the launcher keeps bytecode; only a proof writes there."""
-    return os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(launcher))), "cache", "pycache")
+    return os.path.join(home_of(launcher), "cache", "pycache")
+
+
+def home_of(launcher: str) -> str:
+    """Return the folder of the installation that ``launcher`` belongs to."""
+    return os.path.dirname(os.path.dirname(os.path.realpath(launcher)))
 
 
 def run_model(params: dict[str, Any], log: Path) -> dict[str, Any]:
@@ -355,7 +360,7 @@ def run_page(params: dict[str, Any], model: dict[str, Any], log: Path) -> dict[s
     host, port = parse_url(params["url"])
     check_port(host, port)
     client = page_client.Api if params["app"] == "openai_api" else page_client.Page
-    page = client(params["url"], params["answer_timeout"])
+    page = client(params["url"], params["answer_timeout"], page_client.stored_password(home_of(params["launcher"])))
     prompt = model.get("prompt_tokens", 64)
     started = time.monotonic()
     with Child([params["launcher"]], log) as child:
@@ -489,11 +494,33 @@ def run(module: AnsibleModule) -> None:
         "settings": settings,
         "test": test,
     }
+    give_way(module, result, service.observe(home_of(launcher)))
     with lock.hold(params, "proving the chat", module.warn):
         found = read_json(params["proof"])
         if found != record and not smoke.due_reason(found, subject, settings, test, mode="auto"):
             still_proven(module, found, "by another run while this one waited for it")
         make_proof(module, new, result)
+
+
+def give_way(module: AnsibleModule, result: dict[str, Any], running: dict[str, Any]) -> None:
+    """End the module where the service holds port and memory and only root may stop it; without systemd, stop it.
+
+    Raises:
+        Failure: it does not end.
+
+    """
+    if not running["active"]:
+        return
+    home = home_of(module.params["launcher"])
+    if running["kind"] == "systemd":
+        busy = Failure(
+            "the service chatglm runs, and holds the port and the memory that a proof needs",
+            "the right to stop it",
+            "if sudo asks for a password, run again with --ask-become-pass; or first: chatglm stop",
+        )
+        module.exit_json(**{**result, "changed": False}, verdict="busy", home=home, msg=str(busy), suspect_files=False)
+    if not service.stop_background(home):
+        raise Failure(f"process {running['pid']} does not end", "the end of the chat in the background", "chatglm stop")
 
 
 def still_proven(module: AnsibleModule, record: dict[str, Any], why: str) -> NoReturn:

@@ -44,6 +44,14 @@ options:
     description: The TCP port to bind.
     type: int
     default: 7860
+  password:
+    description: What the page asks for, with the user chatglm; empty for nothing.
+    type: str
+    default: ""
+  password_file:
+    description: The file that keeps it, absolute, readable for the user alone; removed when O(password) is empty.
+    type: path
+    default: ""
   record:
     description:
       - The file that keeps the original bytes and the edits, absolute.
@@ -182,6 +190,7 @@ class Work:
     record: Record | None
     stored: Any
     script: bytes | None
+    secret: bool = False
 
     @property
     def needed(self) -> bool:
@@ -210,7 +219,13 @@ def observe(params: dict[str, Any], check_mode: bool) -> Work:
         result["warnings"].append(f"{params['record']} is no intact record, and is not used")
     outcome: Outcome | None = None
     if data is not None and wanted:
-        settings = Settings(params["model_path"], params["device"], params["listen"], params["port"])
+        settings = Settings(
+            params["model_path"],
+            params["device"],
+            params["listen"],
+            params["port"],
+            params["password_file"] if params["password"] else "",
+        )
         outcome = settle(data, record, settings, path)
     elif data is not None:
         outcome = revert(data, record, path)
@@ -240,12 +255,16 @@ def observe(params: dict[str, Any], check_mode: bool) -> Work:
                 diff = {"before": _text(old), "after": _text(text)}
                 header = {"before_header": launcher["path"], "after_header": launcher["path"]}
                 result["diff"].append({**diff, **header})
-    if wanted and not loopback(params["listen"]):
+    stale = (
+        wanted and params["password_file"] and (_read(params["password_file"]) or b"") != params["password"].encode()
+    )
+    result["changed"] = bool(result["changed"] or stale)
+    if wanted and not params["password"] and not loopback(params["listen"]):
         result["warnings"].append(
             f"the demo will listen on {params['listen']} (chatglm_listen): others on that network can use it, "
             "without a password"
         )
-    return Work(result, path, data, outcome, record, stored, script)
+    return Work(result, path, data, outcome, record, stored, script, bool(stale))
 
 
 def act(params: dict[str, Any], work: Work) -> None:
@@ -268,6 +287,10 @@ def act(params: dict[str, Any], work: Work) -> None:
             _write(work.path, outcome.data, info.st_mode & 0o7777, info)
         if outcome.record is None and work.stored is not None:
             os.unlink(record_path)
+    if work.secret and params["password"]:
+        _write(params["password_file"], params["password"].encode(), 0o600)
+    elif work.secret:
+        os.unlink(params["password_file"])
     if work.script is not None:
         _write(params["launcher"]["path"], work.script, 0o755)
 
@@ -300,6 +323,8 @@ def main() -> None:
             "device": {"type": "str", "choices": ["cuda", "cpu"], "default": "cuda"},
             "listen": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int", "default": 7860},
+            "password": {"type": "str", "default": "", "no_log": True},
+            "password_file": {"type": "path", "default": "", "no_log": False},
             "record": {"type": "path", "required": True},
             "launcher": {
                 "type": "dict",

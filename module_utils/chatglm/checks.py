@@ -566,6 +566,8 @@ def _page_port(evidence: Evidence) -> Finding | None:
     owner = port.get("owner") or {}
     if not owner.get("ours"):
         return Finding(OK, "held by another program: see port", applies=False)
+    if owner.get("service"):
+        return Finding(OK, f"held by the service, process {owner['pid']}; a run stops it where that is needed")
     told = f"our own page, process {owner['pid']} ({owner['command']})"
     if _known(evidence, "proof").get("due"):
         return Finding(YOURS, f"{told}; a proof is due, which needs the port", f"kill {owner['pid']}")

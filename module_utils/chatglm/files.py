@@ -134,7 +134,12 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    write_atomic(path, as_json(value))
+
+
+def as_json(value: Any) -> bytes:
+    """Return ``value`` as :func:`write_json` writes it."""
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def digest_of(value: Any) -> str:

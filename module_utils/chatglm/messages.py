@@ -45,6 +45,72 @@ MESSAGES: Mapping[str, Text] = {
     "progress.hours": Text("{h} h {m} min", "{h} 小时 {m} 分"),
     # at the end of a run
     "summary.again": Text("run the same command again", "再运行一次同样的命令"),
+    # the command chatglm on the host
+    "command.help": Text(
+        "chatglm: the ChatGLM2-6B chat on this machine\n"
+        "  start [--no-wait]  start it in the background\n"
+        "  stop, restart      only what was started this way\n"
+        "  status [--ask]     does it run and answer; --ask puts a real question\n"
+        "  logs [--follow]    what it says\n"
+        "  chat               talk in this terminal\n"
+        "  doctor             what is broken, and what to do\n"
+        "  where              what lies where",
+        "chatglm：本机上的 ChatGLM2-6B 聊天\n"
+        "  start [--no-wait]  在后台启动\n"
+        "  stop, restart      停止、重启（只针对这样启动的）\n"
+        "  status [--ask]     是否在运行、能否应答；--ask 真的提一个问题\n"
+        "  logs [--follow]    日志\n"
+        "  chat               在本终端聊天\n"
+        "  doctor             哪里坏了，该做什么\n"
+        "  where              各种文件在哪里",
+    ),
+    "command.runs": Text("runs: {command}", "执行：{command}"),
+    "command.open": Text("the chat is there: {url}", "聊天已就绪：{url}"),
+    "command.loading": Text("loading the model ({seconds} s) ...", "正在加载模型（{seconds} 秒）……"),
+    "command.ended": Text("it has ended; why: {command}", "它已结束；查看原因：{command}"),
+    "command.silent": Text("no page within {seconds} s; see: {command}", "{seconds} 秒内没有网页；请看：{command}"),
+    "command.taken": Text(
+        "port {port} is taken by {owner}; stop that first", "端口 {port} 被占用：{owner}；请先停止它"
+    ),
+    "command.not_running": Text("it does not run as a service", "没有作为服务在运行"),
+    "command.stopped_now": Text("stopped", "已停止"),
+    "command.stays": Text("process {pid} does not end", "进程 {pid} 没有结束"),
+    "command.activating": Text("starting", "正在启动"),
+    "command.running": Text("running ({kind}, process {pid})", "运行中（{kind}，进程 {pid}）"),
+    "command.systemd": Text("systemd", "systemd 服务"),
+    "command.background": Text("in the background", "后台"),
+    "command.no_memory": Text(
+        "stopped: memory ran out. Close what uses the GPU (nvidia-smi), then: chatglm start",
+        "已停止：内存或显存不足。请关闭占用显卡的程序（nvidia-smi），然后运行 chatglm start",
+    ),
+    "command.failed": Text("failed ({why}); see the log", "失败（{why}）；请看日志"),
+    "command.stopped": Text("stopped; start it with: chatglm start", "已停止；启动：chatglm start"),
+    "command.answers": Text("answers", "有响应"),
+    "command.answers_not": Text("does not answer ({status})", "无响应（{status}）"),
+    "command.not_proven": Text("none: the last try failed", "没有：上次验证失败"),
+    "command.empty": Text("none: the page is there, but its chat is dead", "没有：网页在，但聊天没有应答"),
+    "command.browser_only": Text("not asked: only a browser can", "没有提问：只有浏览器可以"),
+    "command.page_only": Text(
+        "this talks to web_demo's page only; {app} runs", "只能与 web_demo 的网页对话；现在运行的是 {app}"
+    ),
+    "command.no_log": Text("no log yet: {path}", "还没有日志：{path}"),
+    "command.start_first": Text("no page answers; first: chatglm start", "网页没有响应；请先运行 chatglm start"),
+    "command.how": Text("clear: a new conversation; exit: leave", "“清空”开始新的对话，“退出”离开"),
+    "command.elsewhere": Text(
+        "the doctor runs where the project is: on {host}, in {path}:\n  {command}",
+        "诊断在本项目所在处运行：主机 {host}，目录 {path}：\n  {command}",
+    ),
+    "command.chat": Text("chat", "聊天"),
+    "command.page": Text("page", "网页"),
+    "command.model": Text("model", "模型"),
+    "command.proof": Text("proven", "验证"),
+    "command.log": Text("log", "日志"),
+    "command.answer": Text("answer", "回答"),
+    "command.time": Text("time", "用时"),
+    "command.folder": Text("folder", "目录"),
+    "command.weights": Text("weights", "权重"),
+    "command.unit": Text("unit", "单元"),
+    "command.project": Text("project", "项目"),
     # the Windows side of WSL (library/windows_side.py)
     "windows.config": Text("on Windows, write into {path}:", "在 Windows 上，在 {path} 中写入："),
     "windows.config_done": Text("written into {path}:", "已写入 {path}："),

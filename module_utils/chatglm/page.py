@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import http.client
 import json
+import os
 import time
 import urllib.parse
 import uuid
@@ -19,6 +20,8 @@ from typing import Any
 
 from .failure import Failure
 
+USER = "chatglm"
+"""Name that a page with a password asks for."""
 READ_LOG = "read the log of the demo at the end of this message, repair its cause and run the play again"
 
 
@@ -160,13 +163,19 @@ def find_messages(data: list[Any]) -> list[dict[str, Any]] | None:
     return None
 
 
-def follow(events: Iterator[dict[str, Any]], clock: Callable[[], float], start: float) -> Turn:
+def follow(
+    events: Iterator[dict[str, Any]],
+    clock: Callable[[], float],
+    start: float,
+    tell: Callable[[str], object] | None = None,
+) -> Turn:
     """Read one answer from the queue's events.
 
     Args:
         events: parsed events, until the stream ends.
         clock: seconds, for the times in the result.
         start: what the clock said when the question was sent.
+        tell: called with the answer whenever it has grown.
 
     Raises:
         Failure: the event failed on the server, or the stream ended before the answer was complete.
@@ -192,6 +201,8 @@ def follow(events: Iterator[dict[str, Any]], clock: Callable[[], float], start: 
                 text = turn.answer
                 if text and (not turn.partials or text != turn.partials[-1]):
                     turn.partials.append(text)
+                    if tell is not None:
+                        tell(text)
                     if turn.first_seconds is None:
                         turn.first_seconds = clock() - start
             if kind == "process_completed":
@@ -214,25 +225,38 @@ def parse_events(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
                 yield event
 
 
+def stored_password(home: str) -> str:
+    """Return the password of the page of an installation, empty for none."""
+    try:
+        with open(os.path.join(home, "state", "page_password"), encoding="utf-8") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""
+
+
 class Page:
     """A session with the page at ``url``. All requests go straight to its address: no proxy, no name look-up service.
 
     Args:
         url: ``http://HOST:PORT``.
         timeout: seconds for each request, and for a whole answer.
+        password: of the user chatglm, where the page asks for it.
 
     """
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, password: str = "") -> None:
         """Remember the address; nothing is sent yet."""
         parts = urllib.parse.urlsplit(url)
         self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 80
         self.timeout = timeout
         self.session = uuid.uuid4().hex[:12]
+        self.password, self.cookies = password, ""
 
     def _open(self, method: str, path: str, body: Any = None, timeout: float | None = None) -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout or self.timeout)
         headers = {"Content-Type": "application/json"} if body is not None else {}
+        if self.cookies:
+            headers["Cookie"] = self.cookies
         connection.request(method, path, None if body is None else json.dumps(body).encode(), headers)
         return connection.getresponse()
 
@@ -259,6 +283,26 @@ class Page:
             except ValueError:
                 raise Failure(f"{method} {path} answered no JSON: {text[:80]!r}", "gradio's JSON", READ_LOG) from None
 
+    def _sign_in(self) -> None:
+        """Exchange the password for a cookie, as the page's form does.
+
+        Raises:
+            Failure: it is not the right one.
+            OSError: the connection broke.
+
+        """
+        form = urllib.parse.urlencode({"username": USER, "password": self.password})
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
+        connection.request("POST", "/login", form, {"Content-Type": "application/x-www-form-urlencoded"})
+        with connection.getresponse() as response:
+            response.read()
+            if response.status != 200:
+                raise Failure(
+                    f"POST /login answered {response.status}", f"the password of {USER}", "run the play again"
+                )
+            values = response.headers.get_all("Set-Cookie") or []
+            self.cookies = "; ".join(value.partition(";")[0] for value in values)
+
     def endpoint(self) -> Endpoint:
         """Read ``/config`` and find the event that answers.
 
@@ -267,6 +311,8 @@ class Page:
 
         """
         try:
+            if self.password and not self.cookies:
+                self._sign_in()
             config = self._json("GET", "/config")
         except (OSError, http.client.HTTPException) as error:
             raise Failure(f"GET /config failed: {error!r}", "the page's configuration", READ_LOG) from error
@@ -274,8 +320,15 @@ class Page:
             raise Failure("GET /config answered no object", "the page's configuration", READ_LOG)
         return find_endpoint(config)
 
-    def ask(self, endpoint: Endpoint, question: str, messages: list[dict[str, Any]], max_length: int) -> Turn:
-        """Send ``question`` and read the answer to its end.
+    def ask(
+        self,
+        endpoint: Endpoint,
+        question: str,
+        messages: list[dict[str, Any]],
+        max_length: int,
+        tell: Callable[[str], object] | None = None,
+    ) -> Turn:
+        """Send ``question`` and read the answer to its end; ``tell`` is called whenever it has grown.
 
         Raises:
             Failure: no complete answer within the timeout, or the server says that it failed.
@@ -293,7 +346,7 @@ class Page:
         try:
             self._json("POST", f"{endpoint.prefix}/queue/join", body)
             with self._open("GET", path) as response:
-                return follow(parse_events(self._lines(response, start + self.timeout)), time.monotonic, start)
+                return follow(parse_events(self._lines(response, start + self.timeout)), time.monotonic, start, tell)
         except TimeoutError:
             raise Failure(
                 f"no complete answer from the page within {self.timeout:.0f} s",

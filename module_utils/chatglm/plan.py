@@ -302,8 +302,9 @@ def gpu_refusals(gpu: dict[str, Any], facts: dict[str, Any], settings: Settings)
 
 
 def _busy_with_ours(facts: dict[str, Any]) -> bool:
-    """Whether memory in use says nothing: this installation is proven, or its own demo runs and holds the memory."""
-    return bool(facts["installed"]["proven"] or (facts["port"]["owner"] or {}).get("ours"))
+    """Whether memory in use says nothing: this installation is proven, or its own chat runs and holds the memory."""
+    ours = (facts["port"]["owner"] or {}).get("ours") or facts.get("service", {}).get("active")
+    return bool(facts["installed"]["proven"] or ours)
 
 
 def choose_python(facts: dict[str, Any], settings: Settings) -> tuple[dict[str, str], Refusal | None]:
@@ -720,6 +721,7 @@ def report(
                 f"cuda      {', '.join(plan.cuda_packages) or 'packages unknown'} ({plan.apt_component or 'any'})"
             )
     owner = facts["port"]["owner"] or {}
-    state = "free" if facts["port"]["free"] else "held by our own demo" if owner.get("ours") else "taken"
+    ours = "held by the service" if owner.get("service") else "held by our own demo" if owner.get("ours") else "taken"
+    state = "free" if facts["port"]["free"] else ours
     lines.append(f"page      http://{settings.listen}:{settings.port} ({state})")
     return lines + [f"note      {note}" for note in notes] + [f"warning   {warning}" for warning in warnings]

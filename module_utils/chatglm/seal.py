@@ -17,8 +17,9 @@ from .files import read_json
 FORMAT = 1
 WORKING = frozenset({"cache", "run"})
 """Folders directly under home in which the demo itself writes."""
-PASSING = ("state/lock", "state/progress.json", "state/progress.json.new")
-"""What keeps two runs apart, and what one tells while it works: they say nothing about the installation."""
+PASSING = ("state/lock", "state/progress.json", "state/progress.json.new", "state/service")
+"""What keeps two runs apart, what one tells while it works, and where a running service writes: they say nothing about
+the installation."""
 
 
 def _status(found: os.stat_result) -> str:
@@ -30,8 +31,8 @@ def fingerprint(home: str, outside: Iterable[str] = (), ignore: Iterable[str] = 
     """Return a hex SHA-256 over the names and the status of all files below ``home``, and of those in ``outside``.
 
     Args:
-        home: the folder; its ``cache``, ``run``, lock, progress and every ``__pycache__`` are left out, as are times of
-            folders.
+        home: the folder; its ``cache``, ``run``, what is :data:`PASSING` and every ``__pycache__`` are left out, as are
+            times of folders.
         outside: absolute paths of further files; an absent one counts as such.
         ignore: paths relative to ``home`` to leave out.
 

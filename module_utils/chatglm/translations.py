@@ -39,6 +39,72 @@ CHINESE = {
     "a full commit id of 40 hex digits": "完整的 40 位十六进制提交号",
     "commit {}": "提交 {0}",
     "numbers": "数字",
+    # the service
+    "{} belongs to the installation in {}": "{0} 属于 {1} 里的安装",
+    "{} belongs to another program": "{0} 属于别的程序",
+    "no other unit of that name": "没有别的同名单元",
+    "sudo systemctl disable --now {} && sudo rm {}; or install this one without a service: -e chatglm_service=none": (
+        "sudo systemctl disable --now {0} && sudo rm {1}；或者不装服务：-e chatglm_service=none"
+    ),
+    "the supervisor does not end": "后台的监管进程没有结束",
+    "its end": "它结束",
+    "chatglm stop; then look at {}/{}": "运行 chatglm stop；再查看 {0}/{1}",
+    "the supervisor has ended at once": "后台的监管进程一启动就结束了",
+    "a supervisor that runs": "监管进程在运行",
+    "look at {}": "查看 {0}",
+    "look at {} --unit {}": "查看 {0} --unit {1}",
+    "systemd cannot make the folders and devices that the chat may see (226/NAMESPACE)": (
+        "systemd 无法建立对话可见的目录和设备（226/NAMESPACE）"
+    ),
+    "a host that may make mount namespaces; a container needs the right CAP_SYS_ADMIN for that": (
+        "可以建立挂载命名空间的主机；容器为此需要 CAP_SYS_ADMIN 权限"
+    ),
+    "give it that right, or do without a service: -e chatglm_service=none": (
+        "给它这个权限，或者不装服务：-e chatglm_service=none"
+    ),
+    "systemctl {} ended with status {}: {}": "systemctl {0} 以状态 {1} 结束：{2}",
+    "status 0": "状态 0",
+    "port {} is held by {}": "端口 {0} 被占用：{1}",
+    "the page of the service": "服务自己的网页",
+    "stop that process, then run the play again": "停止那个进程，再运行一次",
+    "an empty answer: the page is there, but its chat is dead": "回答是空的：网页在，但对话没有应答",
+    "a text": "一段文字",
+    "the service has ended: {}": "服务已结束：{0}",
+    "a chat that runs": "对话在运行",
+    "no page at {} within {} s": "{1} 秒内 {0} 没有网页",
+    "a page": "网页",
+    "the service chatglm runs, and holds the port and the memory that a proof needs": (
+        "服务 chatglm 在运行，占着证明所需的端口和内存"
+    ),
+    "the right to stop it": "停止它的权限",
+    "if sudo asks for a password, run again with --ask-become-pass; or first: chatglm stop": (
+        "如果 sudo 要密码，请加上 --ask-become-pass 再运行；或先运行 chatglm stop"
+    ),
+    "process {} does not end": "进程 {0} 没有结束",
+    "the end of the chat in the background": "后台的对话结束",
+    "chatglm stop": "运行 chatglm stop",
+    "POST /login answered {}": "POST /login 的回应是 {0}",
+    "the password of {}": "用户 {0} 的密码",
+    "a chat page that was started by hand, process {}, while something is to be looked at or mended": (
+        "手动启动的聊天网页在运行（进程 {0}），而有东西需要检查或修复"
+    ),
+    "its port and its memory free": "它的端口和内存是空闲的",
+    "stop it with Ctrl+C in its terminal, or: kill {}; then run again": (
+        "在它的终端按 Ctrl+C，或运行 kill {0}；然后再运行一次"
+    ),
+    "chatglm_listen is {}, where others reach the page, and chatglm_page_password is empty": (
+        "chatglm_listen 是 {0}，他人可以访问网页，而 chatglm_page_password 是空的"
+    ),
+    "a password, or an address of this machine only": "密码，或者只限本机的地址",
+    "set chatglm_page_password in a vault, or leave chatglm_listen out": (
+        "在 vault 里设置 chatglm_page_password，或者不写 chatglm_listen"
+    ),
+    "chatglm_app is {}, and chatglm_page_password is set": "chatglm_app 是 {0}，而设置了 chatglm_page_password",
+    "web_demo, the only one that asks for it": "web_demo，只有它会要求密码",
+    "leave out chatglm_page_password, and chatglm_listen with it": "去掉 chatglm_page_password 和 chatglm_listen",
+    "chatglm_page_password has {} characters": "chatglm_page_password 有 {0} 个字符",
+    "8 or more, of ASCII without spaces": "8 个或更多 ASCII 字符，不含空格",
+    "choose another": "换一个",
     # files.py
     "{} cannot be used ({})": "{0} 无法使用（{1}）",
     "{} cannot be used ({}), it belongs to {}": "{0} 无法使用（{1}），它属于 {2}",
@@ -321,6 +387,7 @@ CHINESE = {
     "unknown": "不明",
     "packages unknown": "软件包不明",
     "{} (free)": "{0}（空闲）",
+    "{} (held by the service)": "{0}（服务正在使用）",
     "{} (held by our own demo)": "{0}（我们自己的页面正在用）",
     "{} (taken)": "{0}（被占用）",
     # cuda_lookup.py

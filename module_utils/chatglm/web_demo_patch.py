@@ -35,6 +35,7 @@ from .failure import Failure
 from .files import sha256_bytes
 
 RECORD_KIND = "web_demo_patch"
+PAGE_USER = "chatglm"
 LINE_TEXT = re.compile(r"\r\n|\r|\n")  # what Python's tokenizer ends a line at; str.splitlines knows more
 LINE_BYTES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 # What a constructor of gradio 6 still takes; .style() had more, which only coloured or rounded.
@@ -148,6 +149,7 @@ class Settings:
         device: ``cuda`` or ``cpu``.
         listen: address that the page or API binds.
         port: TCP port that it binds.
+        password_file: absolute path of a file with the page's password; empty for none.
 
     """
 
@@ -155,6 +157,11 @@ class Settings:
     device: str
     listen: str
     port: int
+    password_file: str = ""
+
+
+class Code(str):
+    """Python source that becomes an argument as it is."""
 
 
 @dataclass(frozen=True)
@@ -372,6 +379,8 @@ class Source:
 
     def literal(self, value: str | int | bool) -> str:
         """Return Python source for ``value``, in characters that the file's encoding has."""
+        if isinstance(value, Code):
+            return str(value)
         if not isinstance(value, str):
             return repr(value)
         text = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -442,7 +451,9 @@ class Source:
         for name, value in wanted.items():
             if name in present:
                 node = present[name].value
-                if not (isinstance(node, ast.Constant) and type(node.value) is type(value) and node.value == value):
+                if isinstance(value, Code):
+                    self.edit(*self.span(node), value, kind)
+                elif not (isinstance(node, ast.Constant) and type(node.value) is type(value) and node.value == value):
                     self.edit(*self.span(node), self.literal(value), kind)
         missing = [f"{name}={self.literal(value)}" for name, value in wanted.items() if name not in present]
         if missing:
@@ -687,6 +698,9 @@ def _edit_gradio(source: Source, settings: Settings) -> None:
         if isinstance(node, ast.Call) and _attribute_call(node, "launch"):
             launched = True
             wanted: dict[str, str | int | bool] = {"server_name": settings.listen, "server_port": settings.port}
+            if settings.password_file:
+                secret = f"open({source.literal(settings.password_file)}).read().strip()"
+                wanted["auth"] = Code(f'("{PAGE_USER}", {secret})')
             source.set_keywords(node, {**wanted, "share": False, "inbrowser": False}, "listen")
         elif isinstance(node, ast.Call) and _attribute_call(node, "style") and constructor(node.func.value):  # type: ignore[attr-defined]
             _edit_style(source, node)

@@ -266,6 +266,8 @@ HARMLESS = [
         {"path": "web_demo.py", "kind": "both"}]}}),
     ("page_port", "our own page", {"host": host(facts(port={"free": False, "owner": PAGE_OWNER}))}),
     ("port", "our own page", {"host": host(facts(port={"free": False, "owner": PAGE_OWNER}))}),
+    ("page_port", "held by the service", {
+        "host": host(facts(port={"free": False, "owner": {**PAGE_OWNER, "service": True}}))}),
     ("page_status", "200", {"page": {"listening": True, "status": 200, "error": ""}}),
     ("proxy_variables", "http_proxy=http://p:8080", {
         "proxies": {"set": {"http_proxy": "http://p:8080"}, "unusable": [], "loopback": False}}),

@@ -144,12 +144,16 @@ def test_port_owner(run, tmp_path):
     ) as server:
         port = int(server.stdout.readline())
         owner = {"pid": server.pid, "ours": True}
-        facts = run(home=str(tmp_path), port=port)["facts"]["port"]
+        answer = run(home=str(tmp_path), port=port)
+        facts = answer["facts"]["port"]
         stranger = run(home=str(tmp_path / "x"), port=port)
         server.stdin.close()
     assert facts["free"] is False
     assert {name: facts["owner"][name] for name in owner} == owner
     assert "socket.socket" in facts["owner"]["command"]
+    assert facts["owner"]["service"] is False
+    assert f"started by hand, process {server.pid}" in answer["by_hand"]
+    assert stranger["by_hand"] == ""
     assert "port" in [refusal["code"] for refusal in stranger["refusals"]]
 
 

@@ -40,6 +40,8 @@ def params(tmp_path):
         "device": "cpu",
         "listen": "127.0.0.1",
         "port": 7861,
+        "password": "",
+        "password_file": str(tmp_path / "state" / "page_password"),
         "record": str(tmp_path / "state" / "web_demo_patch.json"),
         "launcher": {"path": str(tmp_path / "bin" / "chatglm-run"), "content": "#!/bin/sh\n"},
         "state": "patched",
@@ -177,6 +179,24 @@ def test_listening_to_others_is_warned_of(params, listen, warned):
     assert any("others on that network" in text for text in result["warnings"]) == warned
 
 
+def test_a_password_is_kept_from_others_and_asked_for(params, tmp_path):
+    opened = {**params, "listen": "0.0.0.0", "password": "geheim-12345"}
+    result = both(opened, tmp_path)
+    assert not any("without a password" in text for text in result["warnings"])
+    kept = Path(params["password_file"])
+    assert kept.read_text() == "geheim-12345"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    text = Path(params["path"]).read_text()
+    assert f'auth=("chatglm", open("{kept}").read().strip())' in text
+    assert "geheim" not in text + Path(params["record"]).read_text()
+    assert not patch_web_demo.run(opened, False)["changed"]
+    assert both({**opened, "password": "another-12345"}, tmp_path)["changed"]
+    assert kept.read_text() == "another-12345"
+    assert both(params, tmp_path)["changed"]
+    assert not kept.exists()
+    assert "auth=" not in Path(params["path"]).read_text()
+
+
 def test_unwritable_record_leaves_the_script(params, tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(28, "No space left on device")
@@ -307,6 +327,7 @@ def test_the_role_fills_in_the_launcher(tmp_path):
     (home / "source").mkdir(parents=True)
     (home / "source" / "web_demo2.py").write_text('AutoModel.from_pretrained("THUDM/chatglm2-6b")\n')
     settings = {"chatglm_home": str(home), "chatglm_app": "streamlit", "chatglm_listen": "127.0.0.9"}
+    settings |= {"chatglm_page_password": ""}
     settings |= {"chatglm_port": 8501, "chatglm_model_repo": "a/m", "chatglm_lock_timeout": 0}
     gpu = {"uuid": "GPU-1", "index": 0}
     play = {

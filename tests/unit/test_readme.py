@@ -12,7 +12,8 @@ READMES = ("README.md", "README.zh-CN.md")
 OPTIONS = yaml.safe_load((ROOT / "roles/chatglm/meta/argument_specs.yml").read_text())["argument_specs"]["main"][
     "options"
 ]
-PROSE_DEFAULTS = {"chatglm_hub_token", "chatglm_model_sources", "chatglm_ca_bundle"}  # said in words, not as a value
+# said in words, not as a value
+PROSE_DEFAULTS = {"chatglm_hub_token", "chatglm_model_sources", "chatglm_ca_bundle", "chatglm_page_password"}
 
 
 def load(path):

@@ -160,6 +160,9 @@ def test_every_wrong_setting_in_chinese():
         "chatglm_model_repo": "x",
         "chatglm_hub_endpoint": "hub",
         "chatglm_port": 80,
+        "chatglm_app": "web_demo",
+        "chatglm_listen": "0.0.0.0",
+        "chatglm_page_password": "",
         "chatglm_home": "/",
         "chatglm_model_sources": [],
     }

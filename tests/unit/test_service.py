@@ -1,0 +1,412 @@
+"""The service: its unit, its supervisor run for real with a pretended page, and what the module plans."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import chat_service
+import int4_smoke_test
+import pytest
+from ansible.module_utils.chatglm import command, service, unit
+from ansible.module_utils.chatglm.failure import Failure
+
+SETTINGS = unit.Settings("/home/me/chatglm", "me", "/usr/bin/python3", "cuda", True)
+NO_MEMORY = b"""Traceback (most recent call last):
+  File "<string>", line 1, in <module>
+torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 214.00 MiB. GPU 0 has a total capacity of 6.00 GiB
+"""
+
+
+def values(text, name):
+    return re.findall(rf"^{name}=(.*)$", text, re.MULTILINE)
+
+
+# --- the unit ---
+
+
+def test_the_unit_names_its_installation_and_waits_for_the_gpu_only_where_there_is_one():
+    text = unit.render(SETTINGS)
+    assert unit.home_of(text) == "/home/me/chatglm"
+    assert values(text, "User") == ["me"]
+    assert values(text, "ExecStartPre") == ["/usr/bin/python3 -IB /home/me/chatglm/bin/chatglm wait-gpu"]
+    assert values(unit.render(unit.Settings("/h", "me", "/p", "cpu", True)), "ExecStartPre") == []
+
+
+def test_the_unit_gives_up_when_memory_ran_out_and_after_some_crashes():
+    text = unit.render(SETTINGS)
+    assert values(text, "RestartPreventExitStatus") == [str(unit.OUT_OF_MEMORY)]
+    assert values(text, "StartLimitBurst") == [str(unit.STARTS)]
+    # The limit counts only what falls into its period: all the starts it allows, with their waits and pauses, must.
+    longest = int(values(text, "TimeoutStartSec")[0]) + int(values(text, "RestartSec")[0])
+    assert unit.STARTS * longest < int(values(text, "StartLimitIntervalSec")[0])
+
+
+def test_only_a_page_on_loopback_is_cut_off_from_the_network():
+    assert values(unit.render(SETTINGS), "IPAddressDeny") == ["any"]
+    opened = unit.Settings("/h", "me", "/p", "cpu", False)
+    assert values(unit.render(opened), "IPAddressDeny") == []
+
+
+def test_paths_are_quoted_for_systemd():
+    odd = unit.Settings('/home/me/my "chat" 50% $HOME', "me", "/usr/bin/python3", "cpu", True, ("/home/me/py thon",))
+    text = unit.render(odd)
+    assert unit.home_of(text) == odd.home
+    quoted = r'"/home/me/my \"chat\" 50%% '
+    assert values(text, "WorkingDirectory") == [quoted + '$HOME"']
+    assert values(text, "ExecStart") == [f'/usr/bin/python3 -IB {quoted}$$HOME/bin/chatglm" serve']
+    assert '"/home/me/py thon"' in values(text, "BindReadOnlyPaths")
+
+
+def test_a_foreign_unit_is_nobodys():
+    assert unit.home_of("[Unit]\nDescription=mine\n") == ""
+
+
+def test_what_systemctl_shows_is_read():
+    assert unit.parse_show("ActiveState=active\nMainPID=7\nOther=x\nnoise\n") == {
+        "ActiveState": "active",
+        "MainPID": "7",
+    }
+
+
+# --- how a page died ---
+
+
+@pytest.mark.parametrize(
+    ("tail", "status", "kills", "expected"),
+    [
+        (NO_MEMORY, 1, 0, True),
+        (b"RuntimeError: CUDA error: out of memory", 1, 0, True),
+        (b"RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory: you tried", 1, 0, True),
+        (NO_MEMORY, 0, 0, False),
+        # gradio shows such an error to the user and goes on; what it died of later is something else
+        (NO_MEMORY + b"INFO: next\nTraceback (most recent call last):\nValueError: x\n", 1, 0, False),
+        (b"ModuleNotFoundError: No module named 'torch'", 1, 0, False),
+        (b"", -9, 1, True),  # the kernel killed something meanwhile: this, most likely
+        (b"", 137, 1, True),
+        (b"", -9, 0, False),  # a user did
+        (NO_MEMORY, -9, 0, False),
+        (b"", -11, 1, False),
+    ],
+)
+def test_whether_memory_ran_out(tail, status, kills, expected):
+    assert service.no_memory(tail, status, kills) is expected
+
+
+def test_the_number_of_starts_is_limited():
+    now = 10_000.0
+    assert service.may_start([now - 1] * (unit.STARTS - 1), now)
+    assert not service.may_start([now - 1] * unit.STARTS, now)
+    assert service.may_start([now - unit.PERIOD - 1] * unit.STARTS, now)
+
+
+# --- the supervisor ---
+
+
+def install(home, page):
+    """Make an installation with a pretended page, and the command as the role writes it."""
+    (home / "bin").mkdir(parents=True)
+    launcher = home / "bin" / "chatglm-run"
+    launcher.write_text(f"#!/bin/sh\n{page}\n")
+    launcher.chmod(0o755)
+    params = {
+        "home": str(home),
+        "app": "web_demo",
+        "url": "http://127.0.0.1:1",
+        "device": "cpu",
+        "language": "en",
+        "control": {},
+    }
+    for path, (content, mode) in chat_service.wanted_files(params, "background").items():
+        if path.startswith(str(home)):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            Path(path).write_bytes(content)
+            Path(path).chmod(mode)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(chat_service, "system_python", lambda: sys.executable)
+    place = tmp_path / "chatglm"
+    yield place
+    service.stop_background(str(place))
+
+
+def within(seconds, what):
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        if value := what():
+            return value
+        time.sleep(0.05)
+    pytest.fail(f"not within {seconds} s")
+
+
+def log(home):
+    path = Path(service.place(str(home), "chatglm.log"))
+    return path.read_text() if path.exists() else ""
+
+
+def test_the_supervisor_runs_the_page_and_ends_it_and_nothing_else(home):
+    install(home, "echo up; exec sleep 300")
+    other = subprocess.Popen(["sleep", "300"])
+    try:
+        service.start_background(str(home), sys.executable)
+        within(20, lambda: "up" in log(home))
+        state = service.observe(str(home), str(home / "no-unit"))
+        assert (state["kind"], state["active"], state["current"]) == ("background", True, True)
+        page = int(subprocess.check_output(["pgrep", "--parent", str(state["pid"])]).split()[0])
+        assert service.belongs(page, state)
+        assert not service.belongs(other.pid, state)
+        (home / "bin" / "chatglm-run").write_text("#!/bin/sh\n")
+        assert not service.observe(str(home), str(home / "no-unit"))["current"]
+        assert service.stop_background(str(home))
+        within(5, lambda: not service.started(page))
+        assert not service.observe(str(home), str(home / "no-unit"))["active"]
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_killed_supervisor_takes_the_page_with_it(home):
+    install(home, "echo up; exec sleep 300")
+    service.start_background(str(home), sys.executable)
+    within(20, lambda: "up" in log(home))
+    pid = service.supervisor(str(home))
+    page = int(subprocess.check_output(["pgrep", "--parent", str(pid)]).split()[0])
+    os.kill(pid, signal.SIGKILL)
+    within(5, lambda: not service.started(page))
+    assert service.supervisor(str(home)) == 0
+
+
+def test_the_supervisor_gives_up_when_memory_ran_out(home, capsys):
+    install(home, "echo 'torch.OutOfMemoryError: CUDA out of memory.' >&2; exit 1")
+    service.start_background(str(home), sys.executable)
+    within(20, lambda: "memory ran out" in log(home))
+    within(5, lambda: not service.supervisor(str(home)))
+    assert log(home).count("OutOfMemoryError") == 1
+    assert command.main(str(home), ["status"]) == command.STOPPED
+    assert "memory ran out" in capsys.readouterr().out
+
+
+def test_the_supervisor_starts_a_crashed_page_again_after_a_pause(home):
+    install(home, "echo crash; exit 7")
+    service.start_background(str(home), sys.executable)
+    within(20, lambda: "it ended with status 7; again in 10 s" in log(home))
+    assert service.supervisor(str(home))
+
+
+def test_a_process_number_that_was_given_anew_is_no_supervisor(home):
+    Path(service.place(str(home), "")).mkdir(parents=True)
+    for start in ("1", "", None):
+        service.write_json(service.place(str(home), "process.json"), {"pid": os.getpid(), "start": start})
+        assert service.supervisor(str(home)) == 0
+
+
+def test_a_log_keeps_within_its_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(service, "LOG_BYTES", 100)
+    written = service.Log(str(tmp_path / "log"))
+    for number in range(100):
+        written.say(str(number))
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert set(sizes) == {"log", "log.1"}
+    assert max(sizes.values()) < 200
+
+
+def test_waiting_for_a_gpu_ends(tmp_path):
+    worker = tmp_path / "worker.py"
+    worker.write_text('print(\'{"gpus": [], "error": "cuInit answered 100"}\')')
+    assert "cuInit answered 100" in service.gpu_trouble(str(worker), time.sleep, 0)
+    worker.write_text('print(\'{"gpus": [{}], "error": ""}\')')
+    assert service.gpu_trouble(str(worker), time.sleep, 0) == ""
+
+
+# --- what the module plans ---
+
+TEXT = unit.render(SETTINGS)
+RUNS = {"unit": TEXT, "foreign": False, "kind": "systemd", "active": True, "current": True}
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "enabled", "stale", "expected"),
+    [
+        ("systemd", RUNS, True, False, []),
+        ("systemd", {**RUNS, "unit": "", "kind": "none", "active": False}, False, True, ["write", "enable", "start"]),
+        ("systemd", {**RUNS, "unit": "# chatglm_home: /home/me/chatglm"}, True, False, ["write", "restart"]),
+        ("systemd", {**RUNS, "active": False}, True, False, ["start"]),
+        ("systemd", {**RUNS, "current": False}, True, False, ["restart"]),
+        ("systemd", RUNS, True, True, ["restart"]),
+        ("systemd", RUNS, False, False, ["enable"]),
+        ("systemd", {**RUNS, "unit": "", "kind": "background"}, False, False, ["write", "enable", "stop", "start"]),
+        ("none", RUNS, True, False, ["remove"]),
+        ("none", {**RUNS, "unit": "", "kind": "background"}, False, False, ["stop"]),
+        ("none", {**RUNS, "unit": "", "kind": "none", "active": False}, False, False, []),
+        ("background", {**RUNS, "unit": "", "kind": "none", "active": False}, False, False, ["start"]),
+        ("background", {**RUNS, "unit": "", "kind": "background"}, False, False, []),
+        # systemd was switched off since: its unit does nothing
+        ("background", {**RUNS, "kind": "none", "active": False}, False, False, ["start"]),
+    ],
+)
+def test_the_plan(kind, state, enabled, stale, expected):
+    assert chat_service.plan_service(kind, state, TEXT, enabled=enabled, stale=stale) == expected
+
+
+@pytest.fixture
+def host(home, monkeypatch):
+    """Return options for the module on a host without systemd, whose page sleeps."""
+    install(home, "exec sleep 300")
+    monkeypatch.setattr(service, "booted", lambda: False)
+    return {"home": str(home), "unit_path": str(home / "no-unit"), "url": "http://127.0.0.1:1", "port": 1}
+
+
+def test_without_systemd_the_module_starts_the_supervisor_once(run_module, host, home):
+    seen = run_module(chat_service, check=True, **host)
+    assert seen["changed"]
+    assert seen["todo"] == ["start"]
+    assert not service.supervisor(str(home))
+    first = run_module(chat_service, **host)
+    assert first["changed"]
+    pid = service.supervisor(str(home))
+    assert pid
+    within(20, lambda: service.observe(str(home), host["unit_path"])["current"])
+    again = run_module(chat_service, **host)
+    assert not again["changed"], again
+    assert service.supervisor(str(home)) == pid
+    assert os.readlink(home.parent / ".local/bin/chatglm") == str(home / "bin/chatglm")
+    none = run_module(chat_service, service="none", **host)
+    assert (none["changed"], none["todo"]) == (True, ["stop"])
+    assert not service.supervisor(str(home))
+
+
+def test_a_foreign_command_of_that_name_stays(run_module, host, home):
+    theirs = home.parent / ".local" / "bin" / "chatglm"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("mine\n")
+    answer = run_module(chat_service, **host)
+    assert "is not this installation's" in str(answer["warnings"])
+    assert theirs.read_text() == "mine\n"
+
+
+def test_a_foreign_unit_is_refused(run_module, host, home, monkeypatch):
+    monkeypatch.setattr(service, "booted", lambda: True)
+    Path(host["unit_path"]).write_text("[Unit]\n")
+    answer = run_module(chat_service, **host)
+    assert "belongs to another program" in answer["msg"]
+    assert "chatglm_service=none" in answer["msg"]
+    assert Path(host["unit_path"]).read_text() == "[Unit]\n"
+
+
+def test_a_dead_service_is_told_instead_of_waited_for(run_module, host):
+    answer = run_module(chat_service, state="answering", **host)
+    assert "the service has ended" in answer["msg"]
+
+
+# --- the command ---
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [([], "help"), (["status", "--ask"], "status"), (["stop", "now"], "help"), (["logs", "-f"], "logs"),
+     (["doctor", "-e", "doctor_deep=true"], "doctor"), (["start", "--help"], "help")],
+)  # fmt: skip
+def test_words_of_the_command(words, expected):
+    assert command.parse(words).command == expected
+
+
+def test_help_is_there_in_both_languages(home, monkeypatch, capsys):
+    for language, word in (("en_US.UTF-8", "doctor"), ("zh_CN.UTF-8", "聊天")):
+        monkeypatch.setenv("LC_ALL", language)
+        assert command.main(str(home), ["help"]) == 0
+        assert word in capsys.readouterr().out
+    assert command.main(str(home), ["nonsense"]) == 2
+
+
+def test_the_doctor_is_run_where_the_project_is_else_told_where(home, capsys):
+    control = {"host": "laptop", "path": str(home / "absent"), "inventory": ["inventory/wsl"]}
+    service.write_json(service.settings_path(str(home)), {"control": control, "language": "en"})
+    assert command.main(str(home), ["doctor"]) == 1
+    assert "on laptop" in (told := capsys.readouterr().out)
+    assert "./bootstrap ansible-playbook playbooks/doctor.yml -i inventory/wsl" in told
+    (home / "absent").mkdir()
+    fake = home / "absent" / "bootstrap"
+    fake.write_text('#!/bin/sh\necho "$@" >ran\nexit 2\n')
+    fake.chmod(0o755)
+    assert command.main(str(home), ["doctor", "-e", "doctor_deep=true"]) == 2
+    assert (home / "absent" / "ran").read_text().split()[-2:] == ["-e", "doctor_deep=true"]
+
+
+def test_bash_completes_the_command():
+    text = chat_service.COMPLETION.format(words=" ".join(command.COMMANDS))
+    for words, expected in ((["chatglm", "sta"], ["start", "status"]), (["chatglm", "status", ""], ["--ask"])):
+        script = f"{text}\nCOMP_WORDS=({' '.join(repr(w) for w in words)}); COMP_CWORD={len(words) - 1}; _chatglm\n"
+        done = subprocess.run(
+            ["bash", "-c", script + 'printf "%s\\n" "${COMPREPLY[@]}"'], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split() == expected
+
+
+def test_the_installed_command_runs_by_itself(home):
+    install(home, "exit 0")
+    done = subprocess.run([home / "bin/chatglm", "where"], capture_output=True, text=True, env={"LANG": "C.UTF-8"})
+    assert done.returncode == 0, done.stderr
+    assert str(home) in done.stdout
+    assert subprocess.run([home / "bin/chatglm", "logs"], capture_output=True).returncode == 1
+
+
+def test_a_failure_reads_as_one(home, monkeypatch, capsys):
+    def fails(*_arguments):
+        raise Failure("a", "b", "c")
+
+    monkeypatch.setitem(command.ACTIONS, "where", fails)
+    assert command.main(str(home), ["where"]) == 1
+    assert capsys.readouterr().err == "Found: a. Expected: b. To do: c\n"
+
+
+# --- a proof needs port and memory ---
+
+
+class Ended(Exception):
+    """What a module answered at its end."""
+
+
+class FakeModule:
+    """Enough of an AnsibleModule for give_way."""
+
+    def __init__(self, home):
+        self.params = {"launcher": str(home / "bin" / "chatglm-run")}
+
+    def exit_json(self, **result):
+        raise Ended(result)
+
+
+def test_a_unit_is_stopped_by_root_so_the_proof_says_that_it_is_busy(home):
+    with pytest.raises(Ended) as caught:
+        int4_smoke_test.give_way(FakeModule(home), {"due": True, "changed": True}, {"active": True, "kind": "systemd"})
+    answer = caught.value.args[0]
+    assert (answer["verdict"], answer["changed"], answer["home"]) == ("busy", False, str(home))
+    assert "chatglm stop" in answer["msg"]
+
+
+def test_the_background_chat_is_stopped_for_a_proof(home):
+    install(home, "exec sleep 300")
+    service.start_background(str(home), sys.executable)
+    assert service.supervisor(str(home))
+    int4_smoke_test.give_way(FakeModule(home), {}, service.observe(str(home), str(home / "no-unit")))
+    assert not service.supervisor(str(home))
+    int4_smoke_test.give_way(FakeModule(home), {}, service.observe(str(home), str(home / "no-unit")))
+
+
+def test_the_service_is_not_started_beside_a_page_that_holds_the_port(run_module, host, home):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        answer = run_module(chat_service, **{**host, "port": port, "url": f"http://127.0.0.1:{port}"})
+    assert answer["todo"] == []
+    assert "not started beside it" in str(answer["warnings"])
+    assert not service.supervisor(str(home))
