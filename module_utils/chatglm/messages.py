@@ -23,6 +23,61 @@ class Text(NamedTuple):
 MESSAGES: Mapping[str, Text] = {
     # at the end of a run
     "summary.again": Text("run the same command again", "再运行一次同样的命令"),
+    # playbooks/capacity.yml
+    "capacity.card": Text("card", "显卡"),
+    "capacity.total": Text("memory", "显存"),
+    "capacity.free": Text("free", "空闲"),
+    "capacity.fits": Text("fits", "能否运行"),
+    "capacity.prompt": Text("longest prompt", "最长输入"),
+    "capacity.conversation": Text("longest conversation (tokens)", "最长对话（token 数）"),
+    "capacity.yes": Text("yes", "能"),
+    "capacity.no": Text("no", "不能"),
+    "capacity.all": Text("{tokens} (all the model takes)", "{tokens}（模型上限）"),
+    "capacity.computed": Text(
+        "All figures are computed from the model's shape, none is measured. ~ marks an assumption: a Windows desktop"
+        " that holds {desktop}. A question counts {question} tokens at most; a token is about 1.5 Chinese characters.",
+        "所有数字均由模型结构计算得出，并非实测。~ 表示假设 Windows 桌面占用 {desktop}。"
+        "每个问题最多按 {question} 个 token 计；一个 token 约为 1.5 个汉字。",
+    ),
+    "capacity.good": Text("nothing to change.", "无需改动。"),
+    "capacity.card_small": Text(
+        "too small, even with nothing else on it: the model needs {needed} free. Expected: a card with 6 GB."
+        " To do: -e chatglm_device=cpu (slow).",
+        "显存太小，即使没有其他程序占用也不够：模型需要 {needed} 空闲显存。应为：6 GB 的显卡。"
+        "处理：-e chatglm_device=cpu（很慢）。",
+    ),
+    "capacity.desktop": Text(
+        "other programs hold {held}. Without them a conversation of {alone} tokens fits, now {tokens}. To do: close"
+        " browsers and games on Windows (Task Manager, column GPU memory), or plug the screen into the other graphics.",
+        "其他程序占用了 {held} 显存。没有它们可容纳 {alone} 个 token 的对话，现在只有 {tokens} 个。"
+        "处理：在 Windows 上关闭浏览器和游戏（任务管理器的“GPU 内存”列），或把显示器接到核显上。",
+    ),
+    "capacity.desktop_full": Text(
+        "other programs hold {held}, so the model does not fit: it needs {needed} free. To do: close browsers and games"
+        " on Windows (Task Manager, column GPU memory), or plug the screen into the other graphics.",
+        "其他程序占用了 {held} 显存，模型放不下：需要 {needed} 空闲显存。"
+        "处理：在 Windows 上关闭浏览器和游戏（任务管理器的“GPU 内存”列），或把显示器接到核显上。",
+    ),
+    "capacity.assumed": Text(
+        "its free memory is not known. To do: run nvidia-smi there when your usual programs are open.",
+        "空闲显存未知。处理：打开平时使用的程序后，在那台机器上运行 nvidia-smi 查看。",
+    ),
+    "capacity.short": Text(
+        "less than the {trained} tokens that the model was trained for. To do: press “Clear History” in time, or lower"
+        " “Maximum length” on the page to {tokens}.",
+        "不足模型训练时的 {trained} 个 token。处理：及时点击“Clear History”，"
+        "或把页面上的“Maximum length”调到 {tokens}。",
+    ),
+    "capacity.kernels": Text(
+        "compute capability {capability}: upstream's int4 kernels hold no code for it. Expected: GTX 10 to RTX 40."
+        " To do: -e chatglm_device=cpu (slow), or another card.",
+        "计算能力 {capability}：上游的 int4 内核没有适合它的代码。应为：GTX 10 至 RTX 40 系列。"
+        "处理：-e chatglm_device=cpu（很慢），或换一块显卡。",
+    ),
+    "capacity.none": Text(
+        'no GPU was found. For a card that is not here: -e capacity_gpu="RTX 3060" -e capacity_memory_gb=6',
+        '本机没有找到 GPU。要计算不在本机的显卡：-e capacity_gpu="RTX 3060" -e capacity_memory_gb=6',
+    ),
 }
 
 
