@@ -227,24 +227,43 @@ def tokens(number: int, language: str) -> str:
     return say(language, "capacity.all", tokens=number) if number >= LONGEST else str(number) if number else "-"
 
 
+COLUMNS = ("card", "total", "free", "fits", "prompt", "conversation")
+
+
+def terms(language: str) -> str:
+    """Return what has to be known to read the table."""
+    return str(
+        say(
+            language,
+            "capacity.computed",
+            desktop=gigabytes(DESKTOP),
+            question=QUESTION,
+            margin=f"{MARGIN / GIB:.2f} GB",
+        )
+    )
+
+
+def row(card: dict[str, Any], language: str) -> list[str]:
+    """Return the cells of the table for a card as judge() returns it."""
+    return [
+        card["name"],
+        gigabytes(card["memory_total"]),
+        ("" if card["known"] else "~") + gigabytes(card["memory_free"]),
+        say(language, "capacity.yes" if card["fits"] else "capacity.no"),
+        tokens(card["prompt_tokens"] if card["fits"] else 0, language),
+        tokens(card["conversation_tokens"] if card["fits"] else 0, language),
+    ]
+
+
 def lines(cards: list[dict[str, Any]], language: str) -> list[str]:
     """Return the table, for cards as judge() returns them and those for comparison, and what to change."""
-    columns = ("card", "total", "free", "fits", "prompt", "conversation")
-    table = [[say(language, f"capacity.{name}") for name in columns]]
-    for card in [*cards, *comparison()]:
-        table.append(
-            [
-                card["name"],
-                gigabytes(card["memory_total"]),
-                ("" if card["known"] else "~") + gigabytes(card["memory_free"]),
-                say(language, "capacity.yes" if card["fits"] else "capacity.no"),
-                tokens(card["prompt_tokens"] if card["fits"] else 0, language),
-                tokens(card["conversation_tokens"] if card["fits"] else 0, language),
-            ]
-        )
+    table = [[say(language, f"capacity.{name}") for name in COLUMNS]]
+    table += [row(card, language) for card in [*cards, *comparison()]]
     widths = [max(map(width, column)) for column in zip(*table)]  # noqa: B905 - since Python 3.10
-    told = ["  ".join(cell + " " * (widths[n] - width(cell)) for n, cell in enumerate(row)).rstrip() for row in table]
-    told += ["", say(language, "capacity.computed", desktop=gigabytes(DESKTOP), question=QUESTION)]
+    told = [
+        "  ".join(cell + " " * (widths[n] - width(cell)) for n, cell in enumerate(cells)).rstrip() for cells in table
+    ]
+    told += ["", terms(language)]
     if not cards:
         told.append(say(language, "capacity.none"))
     for card in cards:
