@@ -35,12 +35,11 @@ p{margin:.4rem 0}.soft,caption,footer{color:var(--soft);font-size:.9rem}
 section{background:var(--card);border:1px solid var(--line);border-radius:.7rem;padding:1rem 1.1rem;margin:0 0 1rem}
 table{border-collapse:collapse;width:100%}caption{text-align:left;padding-bottom:.4rem}
 th,td{text-align:left;vertical-align:top;padding:.35rem .8rem .35rem 0;border-top:1px solid var(--line);
-overflow-wrap:break-word}
+overflow-wrap:anywhere;min-width:4rem}tbody th{min-width:9rem}.facts th,.facts td{min-width:0}
 tr:first-child>*{border-top:0}thead th{color:var(--soft);font-size:.85rem;font-weight:600}tbody th{font-weight:500}
 thead+tbody tr:first-child>*{border-top:1px solid var(--line)}
-.facts td,caption{overflow-wrap:anywhere}
 .facts th{width:11rem;color:var(--soft);font-weight:400}td.n,th.n{text-align:right;white-space:nowrap;
-font-variant-numeric:tabular-nums}td.bar{width:42%;padding-right:0;vertical-align:middle}
+font-variant-numeric:tabular-nums}td.bar{width:42%;min-width:0;padding-right:0;vertical-align:middle}
 code,.mono{font-family:ui-monospace,Consolas,"DejaVu Sans Mono",monospace;font-size:.85em}
 .badge{display:inline-block;border:1.5px solid currentColor;border-radius:1rem;padding:0 .6rem;font-size:.85rem;
 font-weight:600;white-space:nowrap;vertical-align:middle}
@@ -61,7 +60,7 @@ blockquote{margin:0 0 1rem;padding:.5rem .9rem;border-left:3px solid var(--accen
 pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0}
 @media (max-width:34rem){body{font-size:15px}.facts th{width:7rem}td.bar{width:26%}th,td{padding-right:.5rem}
 .wide thead{display:none}.wide tr{display:block;border-top:1px solid var(--line);padding:.4rem 0}
-.wide td,.wide th{overflow-wrap:anywhere;display:block;border:0;padding:.1rem 0}.wide tbody tr:first-child>*{border:0}
+.wide td,.wide th{display:block;border:0;padding:.1rem 0}.wide tbody tr:first-child>*{border:0}
 .wide td[data-label]::before{content:attr(data-label) ": ";color:var(--soft)}.wide tbody th{font-weight:600}
 svg text{font-size:17px}}
 @media print{body{background:#fff}section{break-inside:avoid}}
