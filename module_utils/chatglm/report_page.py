@@ -110,7 +110,13 @@ def number(value: Any) -> float:
 def seconds(value: Any) -> str:
     """Return a time to read."""
     told = number(value)
-    return f"{int(told // 60)} min {int(told % 60)} s" if told >= 120 else f"{told:.1f} s"
+    return (
+        f"{int(told // 60)} min {int(told % 60)} s"
+        if told >= 120
+        else f"{told:.1f} s"
+        if told >= 1
+        else f"{told:.2f} s"
+    )
 
 
 def size(value: Any) -> str:
@@ -158,7 +164,7 @@ def steps(host: dict[str, Any], words: Words) -> str:
     rest = total - sum(number(step["seconds"]) for step in rows)
     longest = max([number(step["seconds"]) for step in rows] + [rest, 0.001])
     lines = [
-        f'<tr><th scope="row">{esc(step["role"])}: {esc(step["name"])}'
+        f'<tr><th scope="row">{esc(": ".join(filter(None, (step["role"], step["name"]))))}'
         + ("" if step["outcome"] == "ok" else " " + badge(step["outcome"], words(f"outcome_{step['outcome']}")))
         + f'</th><td class="n">{seconds(step["seconds"])}</td>'
         f'<td class="bar">{bar(number(step["seconds"]) / longest)}</td></tr>'
@@ -275,7 +281,7 @@ def chart(gpus: list[dict[str, Any]], words: Words) -> str:
     )
     marks = "".join(
         f'<line class="limit {name}" x1="{left}" x2="{right}" y1="{y(held):.1f}" y2="{y(held):.1f}"/>'
-        f'<text x="{left + 6}" y="{y(held) - 5:.1f}">'
+        f'<text x="{left + 6 if card else right}" y="{y(held) - 5:.1f}" text-anchor="{"start" if card else "end"}">'
         f"{esc(words('limit_' + name)) + ' ' if name else ''}{size(held)}</text>"
         for name, held in limits
         if held / GIB <= top
