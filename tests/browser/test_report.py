@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.chatglm import report_page
+from conftest import ARTIFACTS, FLAGS, ROOT
 from playwright.sync_api import sync_playwright
-from test_page import ARTIFACTS, FLAGS, ROOT
 
 sys.path.append(str(ROOT / "tests" / "unit"))
 import report_sample
