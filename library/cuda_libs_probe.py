@@ -10,7 +10,7 @@ description:
   - Looks for cudart and cublasLt where cpm_kernels looks for them, and loads them in a process of its own. The driver's
     cuda and nvrtc are reported too. What loads counts, not what dpkg says.
   - When they do not load, tells which packages are not installed, and the APT source that is to be added for them.
-  - Changes nothing.
+  - Changes nothing, but for O(note).
 version_added: "1.0.0"
 options:
   packages:
@@ -22,10 +22,16 @@ options:
     description: Component of the distribution's archive that holds the packages, V(non-free) or V(multiverse).
     type: str
     default: ""
+  note:
+    description:
+      - A file in which to write down what is installed before the packages are; M(uninstall) goes by it. Written only
+        when packages are missing. A record only, so it never counts as a change.
+    type: path
+    default: ""
 attributes:
   check_mode:
     support: full
-    description: Reads only, so check mode does the same.
+    description: Does the same, but writes no O(note).
   diff_mode:
     support: none
     description: Changes nothing.
@@ -82,7 +88,8 @@ import sys
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import apt_sources, cuda_lookup, cuda_lookup_worker, host, nvidia
+from ansible.module_utils.chatglm import apt_packages, apt_sources, cuda_lookup, cuda_lookup_worker, host, nvidia
+from ansible.module_utils.chatglm.files import read_json, unusable, write_json
 from ansible.module_utils.chatglm.processes import source_of
 
 TIMEOUT = 60  # seconds; cublasLt has hundreds of megabytes
@@ -125,6 +132,7 @@ def main() -> None:
         argument_spec={
             "packages": {"type": "list", "elements": "str", "default": []},
             "component": {"type": "str", "default": ""},
+            "note": {"type": "path", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -145,6 +153,13 @@ def main() -> None:
             entries = apt_sources.parse(read_sources())
             content = apt_sources.stanzas(entries, codename, component)
             there = apt_sources.enabled(entries, codename, component)
+        if module.params["note"] and packages and not module.check_mode:
+            old = apt_packages.Note.from_json(read_json(module.params["note"]))
+            try:
+                made = apt_packages.note(apt_packages.parse(status), packages, content, old)
+                write_json(module.params["note"], made.as_json())
+            except OSError as error:
+                module.fail_json(msg=str(unusable(error, module.params["note"])))
     failure = cuda_lookup.refusal(answers, module.params["packages"], packages)
     module.exit_json(
         changed=False,

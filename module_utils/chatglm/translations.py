@@ -64,6 +64,24 @@ CHINESE = {
     "wait for it to end, then run again (chatglm_lock_timeout: how many seconds a run waits by itself)": (
         "等它结束再运行一次（chatglm_lock_timeout：运行自己等待的秒数）"
     ),
+    # uninstall.py, windows_side.py
+    "the page does not end: {}": "页面没有结束：{0}",
+    "it to end when it is told so": "收到通知后结束",
+    "stop it, then run again": "停止它，再运行一次",
+    "chatglm_home is {}, which holds more than an installation": "chatglm_home 是 {0}，其中不只有一个安装",
+    "the folder that site.yml has filled, such as ~/chatglm": "site.yml 建立的文件夹，例如 ~/chatglm",
+    "name it: -e chatglm_home=PATH": "指明它：-e chatglm_home=路径",
+    "{} holds no records of an installation (state/)": "{0} 中没有安装的记录（state/）",
+    "a folder that site.yml has filled": "site.yml 建立的文件夹",
+    "name the right one: -e chatglm_home=PATH; what is in this one is yours to remove": (
+        "指明正确的文件夹：-e chatglm_home=路径；这一个里面的内容由您自行删除"
+    ),
+    "programs of the installation are at work: {}": "安装中的程序正在运行：{0}",
+    "none but the page, which is stopped": "只有页面，它会被停止",
+    "stop them, then run again": "停止它们，再运行一次",
+    "{} is no text ({})": "{0} 不是文本（{1}）",
+    "text in UTF-8 or UTF-16": "UTF-8 或 UTF-16 的文本",
+    "look at it with an editor, and save it as UTF-8": "用编辑器查看，并存为 UTF-8",
     # roles/chatglm/vars
     'chatglm_source_version is "{}"': "chatglm_source_version 是“{0}”",
     "a full commit id of 40 hex digits (a branch or tag can move, and what it names would be executed unverified)": (

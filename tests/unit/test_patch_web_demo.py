@@ -258,7 +258,7 @@ def test_launcher_sets_the_environment(tmp_path):
     assert done.stdout.startswith("page -I ")
     assert " run --server.address 127.0.0.9 --server.port 8501 --server.headless true " in done.stdout
     assert "--browser.gatherUsageStats false" in done.stdout
-    page, script_path = done.stdout.rstrip("\n").partition("gatherUsageStats false ")[2].split(" -- ")
+    page, script_path = done.stdout.rstrip("\n").partition("toolbarMode viewer ")[2].split(" -- ")
     assert script_path == f"{home}/source/web_demo2.py"
     # Run by streamlit, with the folder of page.py first: modules beside the script stand in front of none.
     assert os.listdir(os.path.dirname(page)) == ["page.py"]

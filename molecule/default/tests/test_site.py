@@ -27,7 +27,8 @@ for question in ("你好", "再说一遍"):
 
 def python(host, code, *words, interpreter=f"{HOME}/venv/bin/python"):
     """Run Python code on the host; return its standard output."""
-    done = host.run(f"{interpreter} -c %s {' '.join(map(shlex.quote, words))}", code)
+    # Outside of the launcher, which says so itself: an import of transformers would write into the user's home.
+    done = host.run(f"HF_HOME=/tmp/huggingface {interpreter} -c %s {' '.join(map(shlex.quote, words))}", code)
     assert done.rc == 0, done.stderr
     return done.stdout.strip()
 
