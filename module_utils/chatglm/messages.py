@@ -111,6 +111,138 @@ MESSAGES: Mapping[str, Text] = {
     "command.weights": Text("weights", "权重"),
     "command.unit": Text("unit", "单元"),
     "command.project": Text("project", "项目"),
+    # report.html, and the lines at the end of a run
+    "report.title": Text("ChatGLM2-6B-int4: report", "ChatGLM2-6B-int4 安装报告"),
+    "report.made": Text(
+        "Made {time}. Opens offline, loads nothing.", "生成于 {time}。可离线打开，不加载任何外部内容。"
+    ),
+    "report.footer": Text(
+        "Written at the end of site.yml; run the same command again to repair, and for a new report.",
+        "由 site.yml 在结束时写入；再次运行同样的命令即可修复并更新本报告。",
+    ),
+    "report.earlier": Text(
+        "Nothing has changed since {time}; what is below was seen then.",
+        "自 {time} 以来没有任何变化；下面是当时的情况。",
+    ),
+    "report.summary": Text("Summary", "概要"),
+    "report.failure": Text("What failed", "失败原因"),
+    "report.plan": Text("Host and plan", "主机与方案"),
+    "report.steps": Text("Time of each step", "各步骤用时"),
+    "report.proof": Text("Proof", "验证"),
+    "report.holds": Text("What a card will hold", "显卡能容纳多少"),
+    "report.versions": Text("Versions", "版本"),
+    "report.digests": Text("Digests", "摘要值"),
+    "report.doctor": Text("Doctor", "诊断"),
+    "report.digest_source": Text("source repository, commit", "源代码仓库的提交"),
+    "report.digest_weights": Text("weights", "模型权重"),
+    "report.digest_virtualenv": Text("virtualenv", "虚拟环境"),
+    "report.digest_web_demo": Text("web demo", "网页演示"),
+    "report.outcome_ok": Text("in order", "正常"),
+    "report.outcome_same": Text("unchanged", "无变化"),
+    "report.outcome_changed": Text("changed", "已更改"),
+    "report.outcome_would": Text("would change", "将会更改"),
+    "report.outcome_failed": Text("failed", "失败"),
+    "report.outcome_unreachable": Text("not reached", "无法连接"),
+    "report.step": Text("step", "步骤"),
+    "report.time": Text("time", "用时"),
+    "report.total": Text("{seconds} in all", "共 {seconds}"),
+    "report.others": Text("{count} quick ones", "其余 {count} 个很快的步骤"),
+    "report.fetched": Text("{size} fetched", "下载 {size}"),
+    "report.file": Text("report    {path}", "报告      {path}"),
+    "report.proven": Text("Proven {time} with the question: {question}", "于 {time} 验证，问题：{question}"),
+    "report.speed": Text("tokens/s", "token/秒"),
+    "report.first_token": Text("first token", "首个 token"),
+    "report.load": Text("model loaded in", "模型加载"),
+    "report.page_ready": Text("page ready in", "网页就绪"),
+    "report.ram": Text("memory, at most", "内存峰值"),
+    "report.gpu_memory": Text("GPU memory, at most", "显存峰值"),
+    "report.memory": Text("GPU memory during the proof", "验证时的显存"),
+    "report.memory_other": Text("other programs", "其他程序"),
+    "report.memory_weights": Text("weights", "权重"),
+    "report.memory_cache": Text("cache and workspace", "缓存与工作区"),
+    "report.memory_runtime": Text("CUDA itself", "CUDA 自身"),
+    "report.memory_free": Text("free", "空闲"),
+    "report.check": Text("check", "检查项"),
+    "report.verdict": Text("verdict", "结论"),
+    "report.found": Text("found", "实际情况"),
+    "report.cause": Text("cause", "原因"),
+    "report.remedy": Text("to do", "处理"),
+    "report.passed": Text("passed", "通过"),
+    "report.not_passed": Text("not passed", "未通过"),
+    "report.chart": Text(
+        "GPU memory in GB by the tokens of a conversation, computed", "显存（GB）随对话 token 数的变化（计算值）"
+    ),
+    "report.limit_card": Text("this card", "本显卡"),
+    "report.limit_free": Text("usable", "可用"),
+    "report.system": Text("system", "系统"),
+    "report.kernel": Text("kernel", "内核"),
+    "report.ram_total": Text("memory", "内存"),
+    "report.disk": Text("disk", "磁盘"),
+    "report.disk_free": Text("{free} free", "空闲 {free}"),
+    "report.device": Text("device", "设备"),
+    "report.gpu": Text("GPU", "显卡 GPU"),
+    "report.driver": Text("driver", "驱动程序"),
+    "report.doctor_ok": Text("ok", "正常"),
+    "report.doctor_repairable": Text("repairable", "可修复"),
+    "report.doctor_yours": Text("yours", "需要你"),
+    "report.doctor_unknown": Text("unknown", "未知"),
+    "report.doctor_time": Text("Examined {time}.", "诊断时间 {time}。"),
+    # playbooks/capacity.yml
+    "capacity.card": Text("card", "显卡"),
+    "capacity.total": Text("memory", "显存"),
+    "capacity.free": Text("free", "空闲"),
+    "capacity.fits": Text("fits", "能否运行"),
+    "capacity.prompt": Text("longest prompt", "最长输入"),
+    "capacity.conversation": Text("longest conversation (tokens)", "最长对话（token 数）"),
+    "capacity.yes": Text("yes", "能"),
+    "capacity.no": Text("no", "不能"),
+    "capacity.all": Text("{tokens} (all the model takes)", "{tokens}（模型上限）"),
+    "capacity.computed": Text(
+        "All figures are computed from the model's shape, none is measured. ~ marks an assumption: a Windows desktop"
+        " that holds {desktop}; {margin} are kept back. A question counts {question} tokens at most; a token is about"
+        " 1.5 Chinese characters.",
+        "所有数字均由模型结构计算得出，并非实测。~ 表示假设 Windows 桌面占用 {desktop}；另留 {margin} 余量。"
+        "每个问题最多按 {question} 个 token 计；一个 token 约为 1.5 个汉字。",
+    ),
+    "capacity.good": Text("nothing to change.", "无需改动。"),
+    "capacity.card_small": Text(
+        "too small, even with nothing else on it: the model needs {needed} free. Expected: a card with 6 GB."
+        " To do: -e chatglm_device=cpu (slow).",
+        "显存太小，即使没有其他程序占用也不够：模型需要 {needed} 空闲显存。应为：6 GB 的显卡。"
+        "处理：-e chatglm_device=cpu（很慢）。",
+    ),
+    "capacity.desktop": Text(
+        "other programs hold {held}. Without them a conversation of {alone} tokens fits, now {tokens}. To do: close"
+        " browsers and games on Windows (Task Manager, column GPU memory), or plug the screen into the other graphics.",
+        "其他程序占用了 {held} 显存。没有它们可容纳 {alone} 个 token 的对话，现在只有 {tokens} 个。"
+        "处理：在 Windows 上关闭浏览器和游戏（任务管理器的“GPU 内存”列），或把显示器接到核显上。",
+    ),
+    "capacity.desktop_full": Text(
+        "other programs hold {held}, so the model does not fit: it needs {needed} free. To do: close browsers and games"
+        " on Windows (Task Manager, column GPU memory), or plug the screen into the other graphics.",
+        "其他程序占用了 {held} 显存，模型放不下：需要 {needed} 空闲显存。"
+        "处理：在 Windows 上关闭浏览器和游戏（任务管理器的“GPU 内存”列），或把显示器接到核显上。",
+    ),
+    "capacity.assumed": Text(
+        "its free memory is not known. To do: run nvidia-smi there when your usual programs are open.",
+        "空闲显存未知。处理：打开平时使用的程序后，在那台机器上运行 nvidia-smi 查看。",
+    ),
+    "capacity.short": Text(
+        "less than the {trained} tokens that the model was trained for. To do: press “Clear History” in time, or lower"
+        " “Maximum length” on the page to {tokens}.",
+        "不足模型训练时的 {trained} 个 token。处理：及时点击“Clear History”，"
+        "或把页面上的“Maximum length”调到 {tokens}。",
+    ),
+    "capacity.kernels": Text(
+        "compute capability {capability}: upstream's int4 kernels hold no code for it. Expected: GTX 10 to RTX 40."
+        " To do: -e chatglm_device=cpu (slow), or another card.",
+        "计算能力 {capability}：上游的 int4 内核没有适合它的代码。应为：GTX 10 至 RTX 40 系列。"
+        "处理：-e chatglm_device=cpu（很慢），或换一块显卡。",
+    ),
+    "capacity.none": Text(
+        'no GPU was found. For a card that is not here: -e capacity_gpu="RTX 3060" -e capacity_memory_gb=6',
+        '本机没有找到 GPU。要计算不在本机的显卡：-e capacity_gpu="RTX 3060" -e capacity_memory_gb=6',
+    ),
     # the Windows side of WSL (library/windows_side.py)
     "windows.config": Text("on Windows, write into {path}:", "在 Windows 上，在 {path} 中写入："),
     "windows.config_done": Text("written into {path}:", "已写入 {path}："),

@@ -47,6 +47,11 @@ def test_weights(tmp_path, check):
         "vars": {"weights_result": "{{ item.result }}"},
         "loop": [{"result": result, "text": text} for result, text in chosen],
     }
+    # What the smoke test measures on a GPU (module_utils/chatglm/smoke_worker.py) is what the summary looks for.
+    gpu = {
+        "ansible.builtin.assert": {"that": "__summary_gpu == 7"},
+        "vars": {"smoke_test_result": {"report": {"model": {"gpu": {"reserved_peak": 7}}}}},
+    }
     # The other parts of the line are of no interest here.
     others = ["cuda_libs_again", "virtualenv_result", "source_result", "web_demo_result"]
     play = {
@@ -54,7 +59,7 @@ def test_weights(tmp_path, check):
         "gather_facts": False,
         "vars": {name: {"changed": False} for name in others},
         "vars_files": [str(ROOT / "roles/summary/vars/main.yml")],
-        "tasks": [task],
+        "tasks": [task, gpu],
     }
     (tmp_path / "play.json").write_text(json.dumps([play]))
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "play.json"]
