@@ -17,7 +17,8 @@ from .files import read_json
 FORMAT = 1
 WORKING = frozenset({"cache", "run"})
 """Folders directly under home in which the demo itself writes."""
-PASSING = ("state/lock", "state/progress.json", "state/progress.json.new", "state/service")
+SERVICE = "state/service"
+PASSING = ("state/lock", "state/progress.json", "state/progress.json.new", SERVICE)
 """What keeps two runs apart, what one tells while it works, and where a running service writes: they say nothing about
 the installation."""
 
