@@ -68,6 +68,12 @@ class Page(http.server.BaseHTTPRequestHandler):
     turns = 0
     def log_message(self, *_):
         pass
+    def handle(self):
+        # A client that leaves is no news in the log, as in gradio's.
+        try:
+            super().handle()
+        except ConnectionError:
+            pass
     def send(self, status, value, kind="application/json"):
         data = value if isinstance(value, bytes) else json.dumps(value).encode()
         self.send_response(status)
