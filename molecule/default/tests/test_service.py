@@ -33,7 +33,7 @@ PROBE = textwrap.dedent("""
         "state": write(home + "/state/probe"),
         "cache": write(home + "/cache/probe"), "run": write(home + "/run/probe"), "tmp": write("/tmp/probe"),
         "homes": os.listdir("/home"), "beside": os.listdir(os.path.dirname(home)),
-        "root": os.listdir("/root"),
+        "root": os.listdir("/root") if os.access("/root", os.R_OK) else [],
         "key": attempt(lambda: open(os.path.expanduser("~/.ssh/authorized_keys"))),
         "namespace": attempt(lambda: os.unshare(os.CLONE_NEWUSER)) if hasattr(os, "unshare") else "not asked",
         "raw": attempt(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)),
