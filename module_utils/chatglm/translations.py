@@ -390,6 +390,42 @@ CHINESE = {
     "{} (held by the service)": "{0}（服务正在使用）",
     "{} (held by our own demo)": "{0}（我们自己的页面正在用）",
     "{} (taken)": "{0}（被占用）",
+    # roles/summary
+    "nothing: all is as it was when it was proven": "无：一切都和上次证明时一样",
+    "nothing: all was in order": "无：一切正常",
+    "CUDA libraries installed": "已安装 CUDA 库",
+    "virtualenv built": "已建立虚拟环境",
+    "virtualenv built anew": "已重建虚拟环境",
+    "virtualenv repaired ({} packages)": "已修复虚拟环境（{0} 个软件包）",
+    "source repository: {}": "源码仓库：{0}",
+    "clone": "克隆",
+    "fetch": "取新提交",
+    "restore": "恢复文件",
+    "rebuild": "重新克隆",
+    "weights: {}": "权重：{0}",
+    "{} files": "{0} 个文件",
+    "all files": "全部文件",
+    "{} mended": "已修补 {0}",
+    "{} fetched": "下载 {0}",
+    "to be fetched": "需要下载",
+    "{} to be fetched": "需要下载 {0}",
+    "found in place and verified": "已在原处并通过校验",
+    "web demo patched": "已给网页演示打补丁",
+    "service started": "已启动服务",
+    "your changes to {}": "你对 {0} 的修改",
+    "your packages {}": "你的软件包 {0}",
+    "other files beside the weights: {}": "权重旁边的其他文件：{0}",
+    "would be made: {}": "将会进行：{0}",
+    "{} tokens/s, first after {} s, on {}": "{0} token/秒，首个 {1} 秒后，设备 {2}",
+    "{} tokens/s, first after {} s, on {}, GPU memory {}": "{0} token/秒，首个 {1} 秒后，设备 {2}，显存 {3}",
+    "{}/bin/chatglm start      (stop it with: chatglm stop)": "{0}/bin/chatglm start      （停止：chatglm stop）",
+    "runs in the background, and starts with the distribution; {}/bin/chatglm stop ends it, chatglm help tells more": (
+        "在后台运行，随发行版启动；停止：{0}/bin/chatglm stop，更多：chatglm help"
+    ),
+    "runs in the background until the distribution stops; {}/bin/chatglm stop ends it, chatglm help tells more": (
+        "在后台运行，直到发行版停止；停止：{0}/bin/chatglm stop，更多：chatglm help"
+    ),
+    "run the same command again": "再运行一次同样的命令",
     # cuda_lookup.py
     "{} of CUDA {}, with a driver that supports CUDA {}": "CUDA {1} 的 {0}，而驱动支持到 CUDA {2}",
     "a runtime of no newer major version than the driver's": "主版本不高于驱动所支持的运行库",
@@ -637,10 +673,20 @@ LABELS = {
     "packages": "软件包",
     "cuda": "CUDA",
     "page": "页面",
+    "done": "完成",
+    "would do": "将会",
+    "kept": "保留",
+    "proof": "证明",
+    "proven": "已证明",
+    "start": "启动",
+    "chat": "聊天",
+    "open": "打开",
+    "repair": "修复",
     "note": "说明",
     "warning": "注意",
 }
-"""First words of the report's lines."""
+"""What stands in the first ten columns of the report's lines, and of the summary's."""
+COLUMNS = 10
 
 _HOLE = "{}"
 _ENOUGH = 8
@@ -678,10 +724,22 @@ def chinese(text: str, enough: int = 0) -> str:
 
 def report(line: str) -> str:
     """Return a line of preflight's report in Chinese; its label is as wide as before."""
-    label, _, rest = line.partition(" ")
+    label = line[:COLUMNS].strip()
     word = LABELS.get(label, label)
     wide = sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in word)
-    return word + " " * (10 - wide) + chinese(rest.strip())
+    return word + " " * (COLUMNS - wide) + chinese(line[COLUMNS:].strip())
+
+
+def summary(line: str) -> str:
+    """Return a line of the role summary in Chinese; a list part by part."""
+    if line[:COLUMNS].strip() not in {"done", "would do", "kept"}:
+        return report(line)
+    parts = []
+    for part in line[COLUMNS:].split("; "):
+        head, weights, items = part.partition("weights: ")
+        told = "，".join(map(chinese, items.split(", "))) if weights and not head else ""
+        parts.append(CHINESE["weights: {}"].format(told) if told else chinese(part))
+    return report(line[:COLUMNS]) + "；".join(parts)
 
 
 def failure(message: str) -> str:

@@ -91,6 +91,9 @@ def test_no_entry_is_left_over():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
+    summary = (ROOT / "roles/summary/vars/main.yml").read_text()
+    said.append(re.sub("'(create|rebuild|repair)': '", "virtualenv ", summary))
+    said.append((ROOT / "roles/preflight/tasks/main.yml").read_text())
     said.append(re.sub(r"'\s*~\s*'", "", SETTINGS))
     for english in translations.CHINESE:
         for piece in english.split("{}"):
@@ -147,6 +150,48 @@ def test_the_report_in_chinese(monkeypatch):
         assert re.search("[\u3000-\u9fff\uff00-\uffef]", told) or line.startswith(("python", "packages", "cuda")), told
     memory = next(line for line in lines if line.startswith("memory"))
     assert translations.report(memory).startswith("内存      ")
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        (
+            "done      virtualenv built; source repository: clone; weights: 8 files, 1.08 MB fetched; web demo patched",
+            "完成      已建立虚拟环境；源码仓库：克隆；权重：8 个文件，下载 1.08 MB；已给网页演示打补丁",
+        ),
+        (
+            "would do  virtualenv repaired (3 packages); weights: a.bin mended, 1.00 MB to be fetched",
+            "将会      已修复虚拟环境（3 个软件包）；权重：已修补 a.bin，需要下载 1.00 MB",
+        ),
+        ("done      nothing: all was in order", "完成      无：一切正常"),
+        (
+            "kept      your changes to a.py, b.py; your packages x, y; other files beside the weights: z",
+            "保留      你对 a.py, b.py 的修改；你的软件包 x, y；权重旁边的其他文件：z",
+        ),
+        ("proven    2026-11-22T21:09:48+00:00  done: 你好", "已证明    2026-11-22T21:09:48+00:00  done: 你好"),
+        (
+            "          7.6 tokens/s, first after 0.2 s, on cuda, GPU memory 4.1 GB",
+            "          7.6 token/秒，首个 0.2 秒后，设备 cuda，显存 4.1 GB",
+        ),
+        ("repair    run the same command again", "修复      再运行一次同样的命令"),
+    ],
+)
+def test_the_summary_in_chinese(english, chinese):
+    assert translations.summary(english) == chinese
+
+
+def test_all_that_the_summary_says_has_its_chinese():
+    text = (ROOT / "roles/summary/vars/main.yml").read_text().split("\n", 2)[2]
+    pieces = {piece.strip(" ;,()") for piece in re.findall(r"'([^'\n]*)'", text)}
+    known = [*translations.CHINESE, *translations.LABELS]
+    asked = {"mended", "kept", "create", "rebuild", "action", "equalto", "planned_bytes", "path", "key", "patched"}
+    asked |= {"kind", "due", "ok", "none", "systemd", "in", "s, on", "[\\U00010000-\\U0010ffff]"}
+    unknown = {
+        piece
+        for piece in pieces - asked
+        if re.search("[a-z]{2}", piece) and not any(re.split(r"  +", piece)[-1] in text for text in known)
+    }
+    assert not unknown
 
 
 def test_every_wrong_setting_in_chinese():
