@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import locale
 import os
 import shutil
 import subprocess
@@ -138,8 +139,12 @@ class EnvHost:
         given = self.arguments(check, **options)
         out = io.StringIO()
         environ = mock.patch.dict(os.environ, self.environ, clear=True)
-        with environ, module_arguments(given), redirect_stdout(out), suppress(SystemExit):
-            python_env.main()
+        spoken = locale.setlocale(locale.LC_ALL)
+        try:
+            with environ, module_arguments(given), redirect_stdout(out), suppress(SystemExit):
+                python_env.main()
+        finally:
+            locale.setlocale(locale.LC_ALL, spoken)  # a module takes its environment's for the whole process
         return json.loads(out.getvalue().strip().splitlines()[-1])
 
     def good(self, **options: object) -> dict:

@@ -139,8 +139,7 @@ def test_values_that_are_texts_themselves():
     ]
 
 
-def test_the_report_in_chinese(monkeypatch):
-    monkeypatch.setenv("LC_ALL", "C")
+def test_the_report_in_chinese():
     host = doctor_evidence.HEALTHY["host"]
     lines = plan.make_plan(host["facts"], plan.Settings(home=doctor_evidence.HOME)).report
     assert len(lines) >= 8

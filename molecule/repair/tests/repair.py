@@ -18,9 +18,16 @@ ROOT = Path(__file__).resolve().parents[3]
 SCENARIO = ROOT / "molecule" / "repair"
 HOME = "/home/deploy/chatglm"
 NOTHING = "nothing: all is as it was"
-# The demo's own working folders, and the records that every proof writes.
+# The demo's own working folders, and the records that every proof writes, or that name the inventory of a run.
 WORKING = ("cache/*", "run/*", "*/__pycache__/*", "*/__pycache__")
-RECORDS = ("state/proof.json", "state/seal.json", "state/*lock", "venv/.lock", "venv/.chatglm-env.json")
+RECORDS = (
+    "state/proof.json",
+    "state/seal.json",
+    "state/*lock",
+    "state/service.json",
+    "venv/.lock",
+    "venv/.chatglm-env.json",
+)
 # A role whose difference shows what it will have proven: ids that only the real run can know.
 RECORDING = ("smoke_test",)
 PLAY_LIMIT = 900  # seconds
