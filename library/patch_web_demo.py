@@ -52,6 +52,12 @@ options:
     description: The file that keeps it, absolute, readable for the user alone; removed when O(password) is empty.
     type: path
     default: ""
+  to_be_restored:
+    description:
+      - Whether a task before has said in check mode that it would restore the script, as source_checkout does
+        in its return value restored. Then check mode does not look at what is there now.
+    type: bool
+    default: false
   record:
     description:
       - The file that keeps the original bytes and the edits, absolute.
@@ -212,7 +218,7 @@ def observe(params: dict[str, Any], check_mode: bool) -> Work:
     path = os.path.realpath(params["path"])
     wanted = params["state"] == "patched"
     result: dict[str, Any] = {"changed": False, "edits": [], "diff": [], "warnings": []}
-    data = _read(path)
+    data = None if check_mode and params["to_be_restored"] else _read(path)
     stored = read_json(params["record"])
     record = Record.from_json(stored)
     if stored is not None and record is None:
@@ -324,6 +330,7 @@ def main() -> None:
             "listen": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int", "default": 7860},
             "password": {"type": "str", "default": "", "no_log": True},
+            "to_be_restored": {"type": "bool", "default": False},
             "password_file": {"type": "path", "default": "", "no_log": False},
             "record": {"type": "path", "required": True},
             "launcher": {

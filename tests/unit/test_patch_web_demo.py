@@ -41,6 +41,7 @@ def params(tmp_path):
         "listen": "127.0.0.1",
         "port": 7861,
         "password": "",
+        "to_be_restored": False,
         "password_file": str(tmp_path / "state" / "page_password"),
         "record": str(tmp_path / "state" / "web_demo_patch.json"),
         "launcher": {"path": str(tmp_path / "bin" / "chatglm-run"), "content": "#!/bin/sh\n"},
@@ -106,6 +107,16 @@ def test_launcher_that_lost_its_mode_or_text_is_mended(params, tmp_path):
         assert both(params, tmp_path)["changed"]
     patch_web_demo.run(params, False)
     assert os.access(launcher, os.X_OK)
+
+
+def test_check_mode_does_not_look_at_a_script_that_would_be_restored_first(params, tmp_path):
+    Path(params["path"]).write_text("")
+    with pytest.raises(Failure, match="no call that loads the model"):
+        patch_web_demo.run(params, True)
+    announced = patch_web_demo.run({**params, "to_be_restored": True}, True)
+    assert announced["changed"]
+    Path(params["path"]).write_text(PAGE)  # as source_checkout then has done
+    assert patch_web_demo.run({**params, "to_be_restored": True}, False)["edits"]
 
 
 def test_check_mode_before_the_clone_is_a_change_and_a_real_run_a_failure(params, tmp_path):

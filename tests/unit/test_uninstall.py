@@ -88,7 +88,8 @@ class Host:
             {
                 "path": str(self.home / "source" / "web_demo.py"), "model_path": str(self.home / "models" / "tiny"),
                 "device": "cpu", "listen": "127.0.0.1", "port": 7860, "state": "patched",
-                "password": "", "password_file": "", "record": str(self.home / "state" / "web_demo_patch.json"),
+                "password": "", "password_file": "", "to_be_restored": False,
+                "record": str(self.home / "state" / "web_demo_patch.json"),
                 "launcher": {"path": str(self.home / "bin" / "chatglm-run"), "content": LAUNCHER},
             }, False,
         )  # fmt: skip
