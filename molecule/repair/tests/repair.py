@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SCENARIO = ROOT / "molecule" / "repair"
 HOME = "/home/deploy/chatglm"
 NOTHING = "nothing: all is as it was"
-# The demo's own working folders, and the records that every proof writes, or that name the inventory of a run.
+# The demo's own working folders, and the records that every proof writes.
 WORKING = ("cache/*", "run/*", "*/__pycache__/*", "*/__pycache__")
 RECORDS = (
     "state/proof.json",
