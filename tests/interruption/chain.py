@@ -31,7 +31,7 @@ import tiny_model
 from ansible.module_utils.chatglm import python_env, seal, web_demo_patch
 
 MARKER = "CHATGLM_INTERRUPTION"
-CODE = ("library", "module_utils", "roles", "playbooks", "inventory", "site.yml", "ansible.cfg")
+CODE = ("library", "module_utils", "filter_plugins", "roles", "playbooks", "inventory", "site.yml", "ansible.cfg")
 # uv's own notes of where and when a package was installed from, and what lists them; their content is compared by
 # python_env.content_digest.
 NOTES = ("RECORD", "uv_cache.json", "direct_url.json", "INSTALLER", "REQUESTED", python_env.STAMP)
