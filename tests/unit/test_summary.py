@@ -49,7 +49,7 @@ def test_weights(tmp_path, check):
     }
     # What the smoke test measures on a GPU (module_utils/chatglm/smoke_worker.py) is what the summary looks for.
     gpu = {
-        "ansible.builtin.assert": {"that": "__summary_gpu == 7"},
+        "ansible.builtin.assert": {"that": "(__summary_gpu | int | human_readable) == '7.00 Bytes'"},
         "vars": {"smoke_test_result": {"report": {"model": {"gpu": {"reserved_peak": 7}}}}},
     }
     # The other parts of the line are of no interest here.
