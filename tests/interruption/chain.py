@@ -436,10 +436,12 @@ def lies_of_stamp(home: Path, true: Truth) -> list[str]:
         return []
     for site in (home / "venv" / "lib").glob("python3*/site-packages"):
         installed = python_env.distributions(str(site))
+        records = python_env.read_records(str(site), installed)
         for name, entry in stamp["distributions"].items():
-            if name in stamp.get("doubtful", []) or not python_env._as_stamped(str(site), installed, name, entry):
+            items = installed.get(name, [])
+            if name in stamp.get("doubtful", []) or not python_env._as_stamped(str(site), items, records, entry):
                 continue
-            made = python_env.read_record(str(site), installed[name][0][1])
+            made = records[items[0][1]]
             if wrong := python_env.damage(str(site), made):
                 found.append(f"the stamp vouches for {name}: {wrong}")
             if python_env.content_digest(made) != true.packages.get((name, entry["version"])):
