@@ -19,7 +19,6 @@ import os
 import re
 import shlex
 import sys
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -80,10 +79,8 @@ OWN = re.compile(r"(error|doctor_\w+)=")
 
 
 def width(text: str) -> int:
-    """Return the columns of a terminal that ``text`` takes: East Asian wide characters take two."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
+    """Return the columns of a terminal that ``text`` takes."""
+    return int(project("messages").width(text))
 
 
 def pad(text: str, columns: int) -> str:
@@ -196,16 +193,16 @@ def pasted(options: Iterable[str], given: Any) -> str:
     return text.strip()
 
 
-def registry() -> Any:
-    """Return the registry of checks."""
-    import ansible.module_utils  # noqa: PLC0415 - for the doctor's play alone
+def project(name: str) -> Any:
+    """Return a module of module_utils/chatglm."""
+    import importlib  # noqa: PLC0415 - for the doctor's play alone
+
+    import ansible.module_utils  # noqa: PLC0415
 
     folder = str(ROOT / "module_utils")
     if folder not in ansible.module_utils.__path__:
         ansible.module_utils.__path__.append(folder)
-    from ansible.module_utils.chatglm import checks  # noqa: PLC0415
-
-    return checks
+    return importlib.import_module(f"ansible.module_utils.chatglm.{name}")
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
@@ -273,7 +270,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self.hosts[result._host.get_name()] = {
             "time": "",
             "status": "yours",
-            "checks": [registry().outside(code, " ".join(str(text).split())[:300], self.language)],
+            "checks": [project("checks").outside(code, " ".join(str(text).split())[:300], self.language)],
             "notes": [],
             "seconds": {},
             "site": "",
@@ -281,7 +278,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def _causes(self, results: list[dict[str, Any]]) -> list[dict[str, str]]:
         """Return what is known of the pasted text, with the checks' titles."""
-        checks = registry()
+        checks = project("checks")
         titles = {check.code: checks.fill(check.title, self.language, {}) for check in checks.CHECKS}
         return [{**cause, "title": titles[cause["code"]]} for cause in checks.explain(self.error, results)]
 

@@ -37,7 +37,6 @@ import sys
 import tempfile
 import threading
 import time
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,10 +75,8 @@ def catalogue() -> Any:
 
 
 def width(text: str) -> int:
-    """Return the columns of a terminal that ``text`` takes: East Asian wide characters take two."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
+    """Return the columns of a terminal that ``text`` takes."""
+    return int(catalogue().width(text))
 
 
 def fit(text: str, columns: int) -> str:

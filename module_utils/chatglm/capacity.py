@@ -29,10 +29,9 @@ Runs on the host's own Python, which may be as old as 3.8.
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Any, NamedTuple
 
-from ansible.module_utils.chatglm.messages import say
+from ansible.module_utils.chatglm.messages import say, width
 from ansible.module_utils.chatglm.nvidia import INT4_CAPABILITIES
 
 GIB = 1024**3
@@ -210,11 +209,6 @@ def judge(gpu: dict[str, Any]) -> dict[str, Any]:
 def comparison() -> list[dict[str, Any]]:
     """Return cards of 4, 6, 8 and 12 GB with a Windows desktop on them."""
     return [judge({"name": f"{size} GB", "memory_total": size * GIB}) for size in (4, 6, 8, 12)]
-
-
-def width(text: str) -> int:
-    """Return the columns of a terminal that ``text`` takes: a Chinese character takes two."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def gigabytes(number: float) -> str:

@@ -8,6 +8,7 @@ Runs on the host's own Python, which may be as old as 3.8.
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Mapping, NamedTuple  # noqa: UP035
 
 LANGUAGES = ("en", "zh")
@@ -324,6 +325,13 @@ def say(language: str, code: str, **values: object) -> str:
     """
     text = MESSAGES[code]
     return (text.zh if language == "zh" else text.en).format_map(values)
+
+
+def width(text: str) -> int:
+    """Return the columns of a terminal that ``text`` takes: East Asian wide characters take two."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
 
 
 def spoken(setting: str, environment: Mapping[str, str]) -> str:

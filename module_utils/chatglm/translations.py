@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import functools
 import re
-import unicodedata
+
+from .messages import width
 
 FOUND, EXPECTED, REMEDY = "发现：", "应为：", "处理："
 
@@ -193,6 +194,9 @@ CHINESE = {
     "the structure of the returned facts": "与返回的 facts 相同的结构",
     "compare with: ansible-doc -M library -t module host_facts": ("对照：ansible-doc -M library -t module host_facts"),
     # plan.py: the GPU
+    "run again with -e chatglm_device=cpu (slow, needs no GPU)": (
+        "加上 -e chatglm_device=cpu 再运行一次（慢，不需要 GPU）"
+    ),
     "NVIDIA driver {}, which supports CUDA {}": "NVIDIA 驱动 {0}，支持到 CUDA {1}",
     "NVIDIA driver {}": "NVIDIA 驱动 {0}",
     "of unknown number": "（版本不明）",
@@ -609,6 +613,9 @@ CHINESE = {
     "{} names {} twice": "{0} 里 {1} 出现两次",
     "each file once": "每个文件一次",
     # the page and its proof
+    "read the log of the demo at the end of this message, repair its cause and run the play again": (
+        "看这条消息末尾的演示日志，解决其中的原因，再运行一次"
+    ),
     "{} does not exist": "{0} 不存在",
     "the script from the source repository": "源码仓库里的脚本",
     "run the play with role source": "运行时不要跳过角色 source",
@@ -726,8 +733,7 @@ def report(line: str) -> str:
     """Return a line of preflight's report in Chinese; its label is as wide as before."""
     label = line[:COLUMNS].strip()
     word = LABELS.get(label, label)
-    wide = sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in word)
-    return word + " " * (COLUMNS - wide) + chinese(line[COLUMNS:].strip())
+    return word + " " * (COLUMNS - width(word)) + chinese(line[COLUMNS:].strip())
 
 
 def summary(line: str) -> str:

@@ -46,10 +46,15 @@ def forms(node, names):
 def texts(source):
     """Return (line, text) of what the failures of a source say."""
     tree = ast.parse(source)
+    constants = {
+        node.targets[0].id: [node.value]
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
     for scope in ast.walk(tree):
         if not isinstance(scope, ast.FunctionDef):
             continue
-        names = {}
+        names = {name: list(values) for name, values in constants.items()}
         for node in ast.walk(scope):
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 names.setdefault(node.targets[0].id, []).append(node.value)
@@ -65,11 +70,24 @@ def texts(source):
 
 def test_the_texts_are_found_in_the_code():
     source = """
+STOP = "stop it"
 def f(a):
     todo = f"wait {a}" if a else "go"
     raise Failure(f"{a} is {'old' if a else 'new'}", "one" + (" or two" if a else ""), todo)
+def g():
+    raise Failure("x", "y", STOP)
 """
-    assert [text for _, text in texts(source)] == ["{} is old", "{} is new", "one or two", "one", "wait {}", "go"]
+    assert [text for _, text in texts(source)] == [
+        "{} is old",
+        "{} is new",
+        "one or two",
+        "one",
+        "wait {}",
+        "go",
+        "x",
+        "y",
+        "stop it",
+    ]
 
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: path.name)
