@@ -379,10 +379,7 @@ def present(module: AnsibleModule) -> dict[str, Any]:
         "unit": text,
         "started": bool({"start", "restart"} & set(todo)),
         "log": "journalctl --unit chatglm" if kind == "systemd" else service.place(home, "chatglm.log"),
-        "diff": [
-            {"before_header": path, "after_header": path, "before": shown(read(path)), "after": shown(content)}
-            for path, (content, _) in stale.items()
-        ],
+        "diff": difference(home, stale),
     }
     if "write" in todo or "remove" in todo:
         header = {"before_header": params["unit_path"], "after_header": params["unit_path"]}
@@ -402,9 +399,27 @@ def present(module: AnsibleModule) -> dict[str, Any]:
     return result
 
 
-def shown(content: bytes | None) -> str:
-    """Return a file's content for the diff."""
-    return "" if content is None else content.decode("utf-8", "replace")
+def difference(home: str, stale: dict[str, tuple[bytes, int]]) -> list[dict[str, str]]:
+    """Return the diff: the files of ``stale``, but of the command's modules (3000 lines) only the digests."""
+
+    def text(content: bytes | None) -> str:
+        return "" if content is None else content.decode("utf-8", "replace")
+
+    library = os.path.join(home, "lib", "chatglm")
+    modules: dict[str, list[str]] = {"before": [], "after": []}
+    parts = []
+    for path, (content, _) in stale.items():
+        now = read(path)
+        if os.path.dirname(path) != library:
+            parts.append({"before_header": path, "after_header": path, "before": text(now), "after": text(content)})
+            continue
+        name = os.path.basename(path)
+        modules["before"] += [] if now is None else [f"{name} sha256 {files.sha256_bytes(now)[:12]}\n"]
+        modules["after"].append(f"{name} sha256 {files.sha256_bytes(content)[:12]}\n")
+    if modules["after"]:
+        texts = {side: "".join(lines) for side, lines in modules.items()}
+        parts.append({"before_header": library, "after_header": library, **texts})
+    return parts
 
 
 def link(target: str) -> None:

@@ -283,6 +283,21 @@ def test_without_systemd_the_module_starts_the_supervisor_once(run_module, host,
     assert not service.supervisor(str(home))
 
 
+def test_a_preview_shows_of_the_commands_modules_only_which(run_module, host, home):
+    run_module(chat_service, service="none", **host)
+    modules = home / "lib" / "chatglm"
+    names = sorted(path.name for path in modules.glob("*.py"))
+    (modules / "page.py").write_text("broken")
+    [part] = run_module(chat_service, check=True, service="none", **host)["diff"]
+    assert [part[side].split()[0] for side in ("before", "after")] == ["page.py", "page.py"]
+    assert part["before"] != part["after"]
+    for path in modules.glob("*.py"):
+        path.unlink()
+    [part] = run_module(chat_service, check=True, service="none", **host)["diff"]
+    assert part["before"] == ""
+    assert sorted(line.split()[0] for line in part["after"].splitlines()) == names
+
+
 def test_a_foreign_command_of_that_name_stays(run_module, host, home):
     theirs = home.parent / ".local" / "bin" / "chatglm"
     theirs.parent.mkdir(parents=True)
