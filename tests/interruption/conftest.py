@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import chain
 import pytest
 
-ARTIFACT = chain.ROOT / ".cache" / "artifacts" / "interruption.txt"
+# Each of pytest-xdist's workers has a host of its own, and its own table.
+ARTIFACT = chain.ROOT / ".cache" / "artifacts" / f"interruption-{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}.txt"
 
 
 def free_port():

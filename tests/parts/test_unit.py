@@ -1,4 +1,7 @@
-"""The part unit: tests/unit on every supported Python that this machine has."""
+"""The part unit: tests/unit on the oldest and the newest supported Python that this machine has.
+
+CHATGLM_PYTHONS=all takes those between as well.
+"""
 
 import os
 
@@ -7,6 +10,7 @@ import pytest
 from conftest import ROOT, show
 
 PYTHONS = environments.interpreters()
+ENDS = [*PYTHONS][:1] + [*PYTHONS][-1:]
 
 
 @pytest.mark.parametrize("version", environments.VERSIONS)
@@ -14,6 +18,8 @@ def test_unit(version, need):
     need({"gcc": "gcc", "git": "git", "mount": "mount", "openssl": "openssl"}, "unit")
     if version not in PYTHONS:
         pytest.skip(f"this machine has no Python {version}")
+    if version not in ENDS and os.environ.get("CHATGLM_PYTHONS") != "all":
+        pytest.skip(f"between {' and '.join(ENDS)}; CHATGLM_PYTHONS=all takes it too")
     python = environments.ensure(PYTHONS[version])
     env = {**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
     spread = ["-n", "auto", "--dist", "worksteal"]  # over the cores
