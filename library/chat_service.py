@@ -35,7 +35,7 @@ options:
     choices: [auto, none]
     default: auto
   app:
-    description: What is started. V(streamlit) is only asked whether it is there, since its script runs for a browser.
+    description: What is started.
     type: str
     choices: [web_demo, openai_api, streamlit]
     default: web_demo
@@ -185,14 +185,17 @@ from ansible.module_utils.chatglm import (
     processes,
     seal,
     service,
+    streamlit_page,
     unit,
+    websocket,
 )
 from ansible.module_utils.chatglm.addresses import loopback
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import unusable, user_name, write_atomic
 from ansible.module_utils.chatglm.processes import source_of
 
-PARTS = (command, failure, files, host, libcuda_worker, messages, page, processes, seal, service, unit)
+PARTS = (command, failure, files, host, libcuda_worker, messages, page, processes, seal, service)
+PARTS += (streamlit_page, unit, websocket)
 PROGRAM = """\
 #!{python} -IB
 # The command chatglm: chatglm help. Written by Ansible: changes here are overwritten by the next run.
@@ -566,8 +569,6 @@ def answering(module: AnsibleModule) -> dict[str, Any]:
     if owner and not service.belongs(owner[0], service.observe(params["home"], params["unit_path"])):
         told = f"port {client.port} is held by {processes.port_owner(client.port)}"
         raise Failure(told, "the page of the service", "stop that process, then run the play again")
-    if chat.app == "streamlit":
-        return {"changed": False, "answer": ""}
     answer = command.ask(chat, client, params["question"])
     if not answer:
         raise Failure("an empty answer: the page is there, but its chat is dead", "a text", "run the play again")

@@ -9,11 +9,9 @@ short_description: Prove an int4 ChatGLM2 installation by real answers
 version_added: "0.1.0"
 description:
   - Loads the model as the web demo does, answers a question greedily, and judges device, int4 packing, raw logits,
-    answer, and speed. Then starts the web demo itself, asks it twice the way its page does (gradio's queue over HTTP),
-    sees the answer grow, and stops it again.
-  - With O(app=openai_api) it asks for a streamed answer and for one in one piece, as OpenAI's clients do. With
-    O(app=streamlit) the script is run and asked twice in one process with streamlit's own test client, and the server
-    is started until it says that it is well; a browser's half (a websocket) is not proven.
+    answer, and speed. Then starts the web demo itself, asks it twice the way its page does (gradio's queue over HTTP,
+    or with O(app=streamlit) the websocket), sees the answer grow, and stops it again.
+  - With O(app=openai_api) it asks for a streamed answer and for one in one piece, as OpenAI's clients do.
   - The proof is recorded with the digests of what it proves. While they, the settings and the test's own code are the
     same, nothing is loaded and nothing changes.
   - One attempt only. After the GPU's memory has run out nothing is tried again.
@@ -174,7 +172,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import lock, progress, service, smoke, smoke_worker, streamlit_worker
+from ansible.module_utils.chatglm import lock, progress, service, smoke, smoke_worker, streamlit_page, websocket
 from ansible.module_utils.chatglm import page as page_client
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import digest_of, read_json, sha256_file, unusable, write_json
@@ -280,6 +278,11 @@ def home_of(launcher: str) -> str:
     return os.path.dirname(os.path.dirname(os.path.realpath(launcher)))
 
 
+def tell_memory(step: str, child: Child) -> None:
+    """Tell how much memory ``child`` has come to in a step."""
+    progress.tell(step, memory=progress.of_process(child.process.pid, "status", "VmRSS"))
+
+
 def run_model(params: dict[str, Any], log: Path) -> dict[str, Any]:
     """Stage 1: run the worker in the virtualenv and return its report.
 
@@ -295,13 +298,8 @@ def run_model(params: dict[str, Any], log: Path) -> dict[str, Any]:
     deadline = [time.monotonic() + params["load_timeout"]]
     report: dict[str, Any] | None = None
     with Child(command, log, stdin=source_of(smoke_worker).encode(), read=True) as child:
-
-        def look() -> None:
-            memory = progress.of_process(child.process.pid, "status", "VmRSS")
-            progress.tell("answer" if phase == "answer" else "load", memory=memory)
-
         try:
-            with progress.watched(look):
+            with progress.watched(lambda: tell_memory("answer" if phase == "answer" else "load", child)):
                 for line in child.lines(deadline):
                     if not line.startswith(smoke_worker.MARK):
                         continue
@@ -341,7 +339,7 @@ def wait_for_page(child: Child, page: page_client.Page, params: dict[str, Any], 
         status = page.status()
         if status == 200:
             return
-        progress.tell("page", memory=progress.of_process(child.process.pid, "status", "VmRSS"))
+        tell_memory("page", child)
         time.sleep(0.1)
     verdict = smoke.timed_out(
         f"page, start (GET / answers {status or 'nothing'})", params["load_timeout"], "smoke_test_load_timeout"
@@ -359,22 +357,27 @@ def run_page(params: dict[str, Any], model: dict[str, Any], log: Path) -> dict[s
     """
     host, port = parse_url(params["url"])
     check_port(host, port)
-    client = page_client.Api if params["app"] == "openai_api" else page_client.Page
+    clients = {"openai_api": page_client.Api, "streamlit": streamlit_page.Streamlit}
+    client = clients.get(params["app"], page_client.Page)
     page = client(params["url"], params["answer_timeout"], page_client.stored_password(home_of(params["launcher"])))
     prompt = model.get("prompt_tokens", 64)
     started = time.monotonic()
     with Child([params["launcher"]], log) as child:
         wait_for_page(child, page, params, model)
-        ready = time.monotonic() - started
-        progress.tell("ask")
+        where = "page, start"
         try:
+            with progress.watched(lambda: tell_memory("page", child)):
+                page.open(params["load_timeout"])
+            ready = time.monotonic() - started
+            where = "page, answer"
+            progress.tell("ask")
             first, second = page.converse(params["question"], prompt, params["max_new_tokens"])
         except Failure as failure:
             ended = child.wait(0.5)
             if ended is not None:
-                verdict = smoke.diagnose_exit(ended, child.tail(), model, "page, answer", params["device"])
+                verdict = smoke.diagnose_exit(ended, child.tail(), model, where, params["device"])
             else:
-                verdict = smoke.Verdict("page, answer", False, failure.found, failure.expected, failure.remedy)
+                verdict = smoke.Verdict(where, False, failure.found, failure.expected, failure.remedy)
             raise StageError(verdict, child.tail()) from failure
         tail = child.tail()
     return {
@@ -390,50 +393,6 @@ def run_page(params: dict[str, Any], model: dict[str, Any], log: Path) -> dict[s
         "port_free": port_free(host, port),
         "log": tail,
     }
-
-
-def run_streamlit(params: dict[str, Any], model: dict[str, Any], log: Path) -> dict[str, Any]:
-    """Stage 2 with streamlit: ask its script twice in one process, then see the server well.
-
-    Raises:
-        Failure: the port is taken.
-        StageError: the script fails or does not answer, or the server does not start.
-
-    """
-    host, port = parse_url(params["url"])
-    home = os.path.dirname(os.path.dirname(os.path.realpath(params["launcher"])))
-    seconds = params["load_timeout"] + params["answer_timeout"]
-    request = {
-        "script": os.path.join(home, "source", "web_demo2.py"),
-        "question": params["question"],
-        # The second turn's length counts too.
-        "max_length": 2 * (model.get("prompt_tokens", 64) + params["max_new_tokens"]),
-        "timeout": seconds,
-    }
-    bytecode = f"pycache_prefix={bytecode_of(params['launcher'])}"
-    command = [params["launcher"], params["python"], "-I", "-X", bytecode, "-", json.dumps(request)]
-    report: dict[str, Any] | None = None
-    progress.tell("ask")
-    with Child(command, log, stdin=source_of(streamlit_worker).encode(), read=True) as child:
-        try:
-            for line in child.lines([time.monotonic() + 2 * seconds]):
-                if line.startswith(streamlit_worker.MARK):
-                    report = json.loads(line[len(streamlit_worker.MARK) :]).get("report")
-                if report is not None:
-                    break
-        except TimeoutError:
-            verdict = smoke.timed_out("page, script", 2 * seconds, "smoke_test_answer_timeout")
-            raise StageError(verdict, child.tail()) from None
-        if report is None:
-            verdict = smoke.diagnose_exit(child.wait(5), child.tail(), model, "page, script", params["device"])
-            raise StageError(verdict, child.tail())
-    check_port(host, port)
-    started = time.monotonic()
-    with Child([params["launcher"]], log) as child:
-        wait_for_page(child, page_client.Streamlit(params["url"], params["answer_timeout"]), params, model)
-        report.update(ready_seconds=round(time.monotonic() - started, 3), log=child.tail())
-    same = report["answer"].strip() == str(model.get("answer", "")).strip()
-    return {**report, "same_answer": same, "port_free": port_free(host, port)}
 
 
 def prove(params: dict[str, Any], demands: smoke.Demands, folder: Path) -> dict[str, Any]:
@@ -458,8 +417,7 @@ def prove(params: dict[str, Any], demands: smoke.Demands, folder: Path) -> dict[
         verdicts += smoke.judge_model(report["model"], demands)
         if all(verdict.ok for verdict in verdicts):
             started = time.monotonic()
-            second = run_streamlit if params["app"] == "streamlit" else run_page
-            report["page"] = second(params, report["model"], folder / "page.log")
+            report["page"] = run_page(params, report["model"], folder / "page.log")
             log = report["page"].pop("log")
             report["seconds"]["page"] = round(time.monotonic() - started, 3)
             verdicts += smoke.judge_page(report["page"], report["model"], demands)
@@ -477,7 +435,7 @@ def run(module: AnsibleModule) -> None:
     launcher = params["launcher"]
     subject["launcher"] = sha256_file(launcher) if os.path.isfile(launcher) else None
     settings = {name: params[name] for name in SETTINGS}
-    test = digest_of([source_of(part) for part in (smoke, smoke_worker, streamlit_worker, page_client)])
+    test = digest_of([source_of(part) for part in (smoke, smoke_worker, page_client, streamlit_page, websocket)])
     record = read_json(params["proof"])
     reason = smoke.due_reason(record, subject, settings, test, mode=params["mode"], repaired=params["repaired"])
     old = record if isinstance(record, dict) else {}

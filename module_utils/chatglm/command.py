@@ -20,8 +20,9 @@ from . import service, unit
 from .failure import Failure
 from .files import read_json
 from .messages import say, spoken
-from .page import Api, Page, Streamlit, stored_password
+from .page import Api, Page, stored_password
 from .processes import port_free, port_owner
+from .streamlit_page import Streamlit
 
 COMMANDS = ("start", "stop", "restart", "status", "logs", "chat", "doctor", "where", "help")
 LOAD_TIMEOUT = 900.0
@@ -181,9 +182,6 @@ def status(chat: Chat, options: argparse.Namespace) -> int:
 
 def ask_once(chat: Chat) -> int:
     """Ask one real question: a page that is there can still be dead."""
-    if chat.app == "streamlit":  # its script runs for a browser only
-        chat.row("answer", chat.phrase("browser_only"))
-        return 1
     begin = time.monotonic()
     answer = ask(chat, chat.page(), "你好")
     good = bool(answer)
@@ -217,7 +215,7 @@ def logs(chat: Chat, options: argparse.Namespace) -> int:
 def converse(chat: Chat, _options: argparse.Namespace) -> int:
     """Chat in the terminal, through the page that runs."""
     page = chat.page()
-    if chat.app != "web_demo":
+    if chat.app == "openai_api":
         chat.tell("page_only", app=chat.app)
         return 1
     if page.status() != 200:
@@ -235,6 +233,7 @@ def converse(chat: Chat, _options: argparse.Namespace) -> int:
         except EOFError:
             return 0
         if question in ("clear", "清空"):
+            page.close()
             messages, page = [], chat.page()
             continue
         if question in ("exit", "quit", "退出"):

@@ -273,6 +273,12 @@ class Page:
         except (OSError, http.client.HTTPException):
             return 0
 
+    def open(self, seconds: float) -> None:
+        """Wait, for ``seconds`` at most, for what only a first visitor sets off; here that is nothing."""
+
+    def close(self) -> None:
+        """End the session; the server keeps nothing of it here."""
+
     def _json(self, method: str, path: str, body: Any = None) -> Any:
         with self._open(method, path, body) as response:
             text = response.read().decode("utf-8", "replace")
@@ -429,12 +435,3 @@ class Api(Page):
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise Failure(f"an answer of another form ({error!r})", "OpenAI's chat completion", READ_LOG) from error
         return first, second
-
-
-class Streamlit(Page):
-    """A client of streamlit's server, which answers before any script has run."""
-
-    def status(self) -> int:
-        """Return the status of GET / once the server calls itself healthy; 0 when nothing answers yet."""
-        health = self.status_of("/_stcore/health")
-        return self.status_of("/") if health == 200 else health

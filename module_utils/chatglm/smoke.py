@@ -459,8 +459,8 @@ def judge_page(page: dict[str, Any], model: dict[str, Any], demands: Demands) ->
     """Judge what came back through the page.
 
     Args:
-        page: ``partials`` (number of distinct partial answers of the first turn; streamlit's has none), ``answer``,
-            ``second_answer``, ``bot_messages`` (after the second turn), ``port_free`` (after the end).
+        page: ``partials`` (number of distinct partial answers of the first turn), ``answer``, ``second_answer``,
+            ``bot_messages`` (after the second turn), ``port_free`` (after the end).
         model: the first stage's measurements, which say whether the answer can have grown.
         demands: as for the first stage.
 
@@ -479,8 +479,7 @@ def judge_page(page: dict[str, Any], model: dict[str, Any], demands: Demands) ->
         "2 or more" if several else "1 or more",
         "the page does not stream: is its script the patched one? Run the play again",
     )
-    # Of streamlit's script only the end of each run is seen.
-    verdicts += [grows] if "partials" in page else []
+    verdicts.append(grows)
     second = str(page.get("second_answer", ""))
     verdicts.append(
         Verdict(

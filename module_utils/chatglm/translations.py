@@ -665,6 +665,22 @@ CHINESE = {
     "the connection to the API broke: {}": "与 API 的连接断了：{0}",
     "an answer of another form ({})": "回答的格式不对（{0}）",
     "OpenAI's chat completion": "OpenAI 的 chat completion",
+    "the page's script is not done within {} s": "页面的脚本在 {0} 秒内没有运行完",
+    "a page that is drawn": "画好的页面",
+    "look at the log below; on a slow machine raise smoke_test_load_timeout": (
+        "看下面的日志；机器慢时调大 smoke_test_load_timeout"
+    ),
+    "the page refuses its websocket with status {}": "页面拒绝 websocket，状态 {0}",
+    "status 101": "状态 101",
+    "the page shows an error: {}": "页面显示错误：{0}",
+    "a message of streamlit's": "streamlit 的消息",
+    "the page shows {} text areas and {} buttons": "页面有 {0} 个输入框和 {1} 个按钮",
+    "one to ask in and one to send it, as in the source repository's web_demo2.py": (
+        "一个用来提问，一个用来发送，与源码仓库的 web_demo2.py 一样"
+    ),
+    "run the play again (role web_demo patches web_demo2.py; a file of your own cannot be proven this way)": (
+        "再运行一次（角色 web_demo 会给 web_demo2.py 打补丁；你自己的文件无法这样证明）"
+    ),
     "the connection to the page broke: {}": "与页面的连接断了：{0}",
     "{} {} answered no JSON: {}": "{0} {1} 返回的不是 JSON：{2}",
     "gradio's JSON": "gradio 的 JSON",

@@ -38,6 +38,9 @@ REPORT = {
 LAUNCHER = """#!{python}
 import http.server, json, os, signal, subprocess, sys, time, urllib.parse
 
+sys.path += [{root!r}, {root!r} + "/tests/unit"]
+import streamlit_host
+
 plan = json.load(open({plan!r}))
 with open({calls!r}, "a") as stream:
     stream.write(" ".join(sys.argv[1:2]) + "\\n")
@@ -85,6 +88,8 @@ class Page(http.server.BaseHTTPRequestHandler):
         kind = plan["page"]["kind"]
         if self.path == "/_stcore/health":
             self.send(503 if kind == "ill" else 200, b"ok", "text/plain")
+        elif self.path == "/_stcore/stream":
+            streamlit_host.Session(self, kind, plan["page"].get("answer", "")).serve()
         elif self.path == "/":
             self.send(500 if kind == "500" else 200, b"<html></html>", "text/html")
         elif self.path == "/config":
@@ -167,9 +172,7 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.event({{"msg": "close_stream"}})
         self.wfile.write(b"0\\r\\n\\r\\n")
 
-if len(sys.argv) > 1 and "script" in json.loads(sys.argv[-1]):
-    worker(plan["script"]["kind"], plan["script"].get("value"))
-elif len(sys.argv) > 1:
+if len(sys.argv) > 1:
     worker(plan["model"]["kind"], plan["model"].get("value"))
 else:
     kind = plan["page"]["kind"]
@@ -204,18 +207,18 @@ class Host:
         self.proof = folder / "state" / "proof.json"
         self.model = {"kind": "report", "value": REPORT}
         self.page = {"kind": "good", "answer": REPORT["answer"]}
-        twice = {"answer": REPORT["answer"], "second_answer": REPORT["answer"], "bot_messages": 2}
-        self.script = {"kind": "report", "value": twice}
         (folder / "model").mkdir()
         (folder / "model" / "config.json").write_text("{}")
         self.launcher = folder / "chatglm-run"
         self.launcher.write_text(
-            LAUNCHER.format(python=sys.executable, plan=str(folder / "plan.json"), calls=str(self.calls))
+            LAUNCHER.format(
+                python=sys.executable, root=str(ROOT), plan=str(folder / "plan.json"), calls=str(self.calls)
+            )
         )
         self.launcher.chmod(0o755)
 
     def arguments(self, check: bool = False, **options: object) -> bytes:
-        plan = {"port": self.port, "model": self.model, "page": self.page, "script": self.script}
+        plan = {"port": self.port, "model": self.model, "page": self.page}
         (self.folder / "plan.json").write_text(json.dumps(plan))
         given = {
             "launcher": str(self.launcher),

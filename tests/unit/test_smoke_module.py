@@ -234,33 +234,41 @@ def test_an_api_that_says_nothing_is_no_proof(host):
     assert "page answer: found ''; expected a text" in host.run(app="openai_api")["msg"]
 
 
-def test_streamlit_is_proven_by_two_answers_of_its_script_and_a_healthy_server(host):
+def test_streamlit_is_proven_by_two_turns_through_its_websocket(host):
     result = host.run(app="streamlit")
     assert result["verdict"] == "ok", result
-    assert host.started() == [sys.executable, sys.executable, ""]
-    names = [verdict["name"] for verdict in result["verdicts"]]
-    assert {"page answer", "second turn", "port freed"} <= set(names)
-    assert "page grows" not in names  # not seen, so not judged
+    assert host.started() == [sys.executable, ""]
+    page = result["report"]["page"]
+    assert page["answer"] == page["second_answer"] == REPORT["answer"]
+    count = len(REPORT["answer"])
+    assert (page["partials"], page["second_partials"], page["bot_messages"]) == (count, count, 2)
+    assert page["ready_seconds"] >= page["first_token_seconds"] > 0
 
 
 @pytest.mark.parametrize(
-    ("script", "page", "text"),
+    ("page", "text"),
     [
-        ({"kind": "stderr", "value": "RuntimeError: odd"}, {}, "page, script: found RuntimeError: odd"),
-        ({"kind": "hang"}, {}, "page, script: found no end within 4 s"),
-        (
-            {"kind": "report", "value": {"answer": "", "second_answer": "", "bot_messages": 0}},
-            {},
-            "page answer: found ''",
-        ),
-        (None, {"kind": "exit", "value": "RuntimeError: odd"}, "page, start: found RuntimeError: odd"),
-        (None, {"kind": "ill"}, "page, start (GET / answers 503): found no end within 1 s"),
+        ({"kind": "exit", "value": "RuntimeError: odd"}, "page, start: found RuntimeError: odd"),
+        ({"kind": "ill"}, "page, start (GET / answers 503): found no end within 1 s"),
+        ({"kind": "refused"}, "page, start: found the page refuses its websocket with status 403"),
+        ({"kind": "raises"}, "page, start: found the page shows an error: OSError: no file named pytorch_model.bin"),
+        ({"kind": "loads for ever"}, "page, start: found the page's script is not done within 1 s"),
+        ({"kind": "odd"}, "page, start: found an answer of another form (ValueError('wire type 7'))"),
+        ({"kind": "no button"}, "page, answer: found the page shows 1 text areas and 0 buttons"),
+        ({"kind": "silent"}, "page, answer: found no complete answer from the page within 1 s"),
+        ({"kind": "dead"}, "page, answer: found the page shows an error: RuntimeError: CUDA error"),
+        ({"kind": "cut"}, "found the connection to the page broke: ConnectionError('the server closed it: enough')"),
+        ({"kind": "crash"}, "page, answer: found the process was killed by signal 9"),
+        ({"kind": "good", "answer": ""}, "page answer: found ''; expected a text"),
+        ({"kind": "no growth"}, "page grows: found 1 distinct partial answers; expected 2 or more"),
+        ({"kind": "dead in the second turn"}, "second turn: found 2 bot messages, the last ''"),
     ],
 )
-def test_a_streamlit_that_does_not_chat_is_no_proof(host, script, page, text):
-    host.script = script or host.script
+def test_a_streamlit_that_does_not_chat_is_no_proof(host, page, text):
+    slow = {"ill": "load_timeout", "loads for ever": "load_timeout", "silent": "answer_timeout"}
+    limits = {slow[page["kind"]]: 1} if page["kind"] in slow else {}
     host.page |= page
-    assert text in host.run(app="streamlit", load_timeout=1, answer_timeout=1)["msg"]
+    assert text in host.run(app="streamlit", **limits)["msg"]
 
 
 def test_a_page_that_answers_200_and_nothing_is_no_proof(host):
