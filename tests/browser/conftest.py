@@ -63,9 +63,8 @@ def wait_for(url, demo, log):
     raise AssertionError(f"no answer at {url} within 120 s")
 
 
-@contextlib.contextmanager
-def installed(app, *command):
-    """Install the demo with ``app``, start its launcher (with a command) until the end; gives its address and log."""
+def install(app):
+    """Install the demo with ``app`` by the site's own play, which then has nothing more to do; gives its address."""
     port = free_port()
     # A port of its own at every run: it is one of the settings that the app has to follow.
     settings = [f"-echatglm_home={HOME}", f"-echatglm_port={port}", f"-echatglm_app={app}"]
@@ -75,17 +74,30 @@ def installed(app, *command):
     assert "nothing: all is as it was when it was proven" in again, again
     assert "changed=0" in again, again
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    url, log = f"http://127.0.0.1:{port}", ARTIFACTS / f"{app}.log"
+    return f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def launched(url, log, *command):
+    """Have the demo's launcher run ``command``, the page without one, until the end."""
     with open(log, "wb") as stream:
         demo = subprocess.Popen(
             [HOME / "bin" / "chatglm-run", *command], stdout=stream, stderr=stream, start_new_session=True
         )
         try:
             wait_for(url + "/", demo, log)
-            yield url, log
+            yield
         finally:
             os.killpg(demo.pid, signal.SIGTERM)
             demo.wait(30)
+
+
+@contextlib.contextmanager
+def installed(app, *command):
+    """Install the demo with ``app``, start its launcher (with a command) until the end; gives its address and log."""
+    url, log = install(app), ARTIFACTS / f"{app}.log"
+    with launched(url, log, *command):
+        yield url, log
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +108,11 @@ def api():
 
 @pytest.fixture(scope="module")
 def streamlit():
-    with installed("streamlit") as started:
-        yield started
+    """Run it in the background, as the service does without systemd; gives its address."""
+    url = install("streamlit")
+    subprocess.run([HOME / "bin" / "chatglm", "start"], check=True, timeout=120)
+    yield url
+    subprocess.run([HOME / "bin" / "chatglm", "stop"], check=True, timeout=60)
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,18 @@
-"""web_demo2.py under streamlit as a person uses it: real Chromium against the installed demo."""
+"""web_demo2.py under streamlit as a person uses it, in real Chromium, and as the proof and ``chatglm`` ask it."""
 
 import http.client
+import json
+import subprocess
 import time
 
-from conftest import ARTIFACTS
+import pytest
+from ansible.module_utils.chatglm.failure import Failure
+from ansible.module_utils.chatglm.streamlit_page import Streamlit
+from conftest import ARTIFACTS, HOME, ROOT, free_port, launched
 from playwright.sync_api import expect
 
 expect.set_options(timeout=60_000)  # the first visitor waits for the model
+KNOWN = "我是演示用的微型 int4 模型"
 # Notes the length of the newest answer at each change of the page, so that no step of a quick stream is missed.
 WATCH = """() => {
     window.lengths = [];
@@ -29,8 +35,23 @@ def send(tab, text):
     return box
 
 
+def chatglm(*words, typed=None):
+    command = [HOME / "bin" / "chatglm", *words]
+    return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=120)
+
+
+def test_its_proof_is_two_turns_through_its_server(streamlit):
+    proof = json.loads((HOME / "state" / "proof.json").read_text())
+    page = proof["report"]["page"]
+    assert proof["settings"]["app"] == "streamlit"
+    assert page["answer"] == proof["report"]["model"]["answer"]
+    assert min(page["partials"], page["second_partials"]) >= 3
+    assert page["bot_messages"] == 2
+    assert page["ready_seconds"] > page["first_token_seconds"] > 0
+
+
 def test_chat(streamlit, open_tab):
-    tab = open_tab(streamlit[0])
+    tab = open_tab(streamlit)
     bubbles = tab.get_by_test_id("stChatMessage")
     expect(bubbles).to_have_count(2)
     send(tab, "你好")
@@ -38,6 +59,10 @@ def test_chat(streamlit, open_tab):
     expect(bubbles.last).to_contain_text("true weights.")
     assert len(set(tab.evaluate("window.lengths"))) >= 3, "the answer did not grow step by step"
     tab.screenshot(path=ARTIFACTS / "streamlit-first-turn.png")
+
+    # Whoever asks beside has a session of his own.
+    beside = chatglm("status", "--ask")
+    assert beside.returncode == 0, beside.stdout + beside.stderr
 
     send(tab, "什么是 int4 量化？")
     expect(bubbles).to_have_count(4)
@@ -47,10 +72,71 @@ def test_chat(streamlit, open_tab):
     print(f"\nscreenshots: {ARTIFACTS}/streamlit-*.png")
 
 
+def test_the_service_and_its_command_ask_it(streamlit):
+    seen = chatglm("status", "--ask")
+    assert seen.returncode == 0, seen.stdout + seen.stderr
+    assert KNOWN in seen.stdout
+    settings = f"home={HOME} state=answering timeout=60 url={streamlit} app=streamlit"
+    play = ["ansible", "localhost", "-c", "local", "-m", "chat_service", "-a", settings]
+    health = subprocess.run(play, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert health.returncode == 0, health.stdout + health.stderr
+    assert KNOWN in health.stdout
+
+
+def test_it_chats_in_the_terminal(streamlit):
+    first, second, fresh = chatglm("chat", typed="你好\n什么是 int4 量化？\nclear\n你好\n").stdout.splitlines()
+    assert KNOWN in first
+    assert "int4 就是把每个权重压成四位整数" in second
+    assert first == fresh
+
+
+# streamlit ends a script at its next word to the page.
+ENDLESS = "import time, streamlit\nwhile True: time.sleep(0.1); streamlit.empty()\n"
+DEAD = {
+    "raises": ("raise RuntimeError('odd')", "the page shows an error: RuntimeError: odd"),
+    "is broken": ("exec('def f(:')", "the page shows an error: SyntaxError"),
+    "loads for ever": (ENDLESS, "the page's script is not done within 3 s"),
+    "is empty": ("", "the page shows 0 text areas and 0 buttons"),
+    "lacks the model": ("", "the page shows an error: OSError: "),
+    "answers for ever": ("", "no complete answer from the page within 3 s"),
+    "says nothing": ("", "''"),
+}
+
+
+@pytest.mark.parametrize("case", DEAD)
+@pytest.mark.usefixtures("streamlit")
+def test_a_dead_page_is_told(tmp_path, case):
+    """Scripts that fail, each under the installed streamlit: its server is well, its port open."""
+    text, told = DEAD[case]
+    script = (HOME / "source" / "web_demo2.py").read_text()
+    loop = "    for response, history, past_key_values in model.stream_chat("
+    assert loop in script
+    if case == "lacks the model":
+        (tmp_path / "model").mkdir()
+        text = script.replace(str(HOME / "models" / "chatglm2-tiny-int4"), str(tmp_path / "model"))
+    if case == "answers for ever":
+        text = script.replace(loop, f"    exec({ENDLESS!r})\n{loop}")
+    if case == "says nothing":
+        text = script.replace(loop, "    for response, history, past_key_values in () and model.stream_chat(")
+    (tmp_path / "page.py").write_text(text)
+    url = f"http://127.0.0.1:{free_port()}"
+    server = ["--server.address", "127.0.0.1", "--server.port", url.rpartition(":")[2], "--server.headless", "true"]
+    command = ["python", "-m", "streamlit", "run", "--browser.gatherUsageStats", "false", *server, tmp_path / "page.py"]
+    with launched(url, tmp_path / "log", *command):
+        page = Streamlit(url, 3)
+        assert page.status() == 200
+        try:
+            page.open(3 if case == "loads for ever" else 60)
+            seen = repr(page.ask(page.endpoint(), "你好", [], 64).answer)
+        except Failure as failure:
+            seen = failure.found
+    assert seen.startswith(told), seen
+
+
 def test_no_other_web_page_gets_in(streamlit):
     """A page of another origin gets no socket, and at once: no host outside is asked for this one's address."""
 
-    here = streamlit[0].removeprefix("http://")
+    here = streamlit.removeprefix("http://")
 
     def handshake(origin, host=here):
         connection = http.client.HTTPConnection(here, timeout=60)
@@ -62,7 +148,7 @@ def test_no_other_web_page_gets_in(streamlit):
         connection.close()
         return status, time.monotonic() - start
 
-    assert handshake(streamlit[0])[0] == 101
+    assert handshake(streamlit)[0] == 101
     # The last one: a page of a host whose name was made to point here.
     for origin, host in [("http://evil.example", here), ("null", here), ("http://evil.example", "evil.example")]:
         status, seconds = handshake(origin, host)
