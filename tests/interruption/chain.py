@@ -500,9 +500,8 @@ def small(base: Path, port: int) -> tuple[Chain, Files, Path]:
         "page": {"kind": "good", "answer": smoke_host.REPORT["answer"]},
     }
     (base / "plan.json").write_text(json.dumps(plan))
-    launcher.write_text(
-        smoke_host.LAUNCHER.format(python="/usr/bin/python3", plan=str(base / "plan.json"), calls=str(base / "calls"))
-    )
+    places = {"root": str(ROOT), "plan": str(base / "plan.json"), "calls": str(base / "calls")}
+    launcher.write_text(smoke_host.LAUNCHER.format(python="/usr/bin/python3", **places))
     launcher.chmod(0o755)
     for edition in (1, 2):
         chain.copy_code(edition, wheels(world / "wheels", edition))
