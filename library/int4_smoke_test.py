@@ -160,6 +160,7 @@ log:
   returned: failure
 """
 
+import contextlib
 import datetime
 import json
 import os
@@ -434,6 +435,8 @@ def run(module: AnsibleModule) -> None:
     subject = dict(params["subject"])
     launcher = params["launcher"]
     subject["launcher"] = sha256_file(launcher) if os.path.isfile(launcher) else None
+    with contextlib.suppress(OSError):  # no digest of it: a record that others may read would let them guess
+        subject["password"] = os.stat(page_client.password_path(home_of(launcher))).st_mtime_ns
     settings = {name: params[name] for name in SETTINGS}
     test = digest_of([source_of(part) for part in (smoke, smoke_worker, page_client, streamlit_page, websocket)])
     record = read_json(params["proof"])

@@ -198,8 +198,6 @@ def ask(chat: Chat, page: Page, question: str) -> str:
         Failure: no complete answer came.
 
     """
-    if isinstance(page, Api):
-        return page.converse(question, 64, 64)[0].answer.strip()
     return page.ask(page.endpoint(), question, [], 256).answer.strip()
 
 
@@ -215,9 +213,6 @@ def logs(chat: Chat, options: argparse.Namespace) -> int:
 def converse(chat: Chat, _options: argparse.Namespace) -> int:
     """Chat in the terminal, through the page that runs."""
     page = chat.page()
-    if chat.app == "openai_api":
-        chat.tell("page_only", app=chat.app)
-        return 1
     if page.status() != 200:
         chat.tell("start_first")
         return 1

@@ -90,7 +90,6 @@ MESSAGES: Mapping[str, Text] = {
     "command.answers_not": Text("does not answer ({status})", "无响应（{status}）"),
     "command.not_proven": Text("none: the last try failed", "没有：上次验证失败"),
     "command.empty": Text("none: the page is there, but its chat is dead", "没有：网页在，但聊天没有应答"),
-    "command.page_only": Text("this talks to a page only; {app} runs", "只能与网页对话；现在运行的是 {app}"),
     "command.no_log": Text("no log yet: {path}", "还没有日志：{path}"),
     "command.start_first": Text("no page answers; first: chatglm start", "网页没有响应；请先运行 chatglm start"),
     "command.how": Text("clear: a new conversation; exit: leave", "“清空”开始新的对话，“退出”离开"),

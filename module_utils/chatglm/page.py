@@ -7,6 +7,7 @@ Source of the protocol: gradio 6.17.3 (``sse_v3``): POST ``/gradio_api/queue/joi
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import http.client
 import json
@@ -225,10 +226,15 @@ def parse_events(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
                 yield event
 
 
+def password_path(home: str) -> str:
+    """Return where role web_demo keeps the password of the page of an installation."""
+    return os.path.join(home, "state", "page_password")
+
+
 def stored_password(home: str) -> str:
     """Return the password of the page of an installation, empty for none."""
     try:
-        with open(os.path.join(home, "state", "page_password"), encoding="utf-8") as stream:
+        with open(password_path(home), encoding="utf-8") as stream:
             return stream.read().strip()
     except OSError:
         return ""
@@ -240,7 +246,7 @@ class Page:
     Args:
         url: ``http://HOST:PORT``.
         timeout: seconds for each request, and for a whole answer.
-        password: of the user chatglm, where the page asks for it.
+        password: of the user chatglm, where the page asks for it; for the API its key.
 
     """
 
@@ -250,13 +256,12 @@ class Page:
         self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 80
         self.timeout = timeout
         self.session = uuid.uuid4().hex[:12]
-        self.password, self.cookies = password, ""
+        self.password = password
+        self.credentials: dict[str, str] = {}
 
     def _open(self, method: str, path: str, body: Any = None, timeout: float | None = None) -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout or self.timeout)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        if self.cookies:
-            headers["Cookie"] = self.cookies
+        headers = {**self.credentials, **({"Content-Type": "application/json"} if body is not None else {})}
         connection.request(method, path, None if body is None else json.dumps(body).encode(), headers)
         return connection.getresponse()
 
@@ -307,7 +312,7 @@ class Page:
                     f"POST /login answered {response.status}", f"the password of {USER}", "run the play again"
                 )
             values = response.headers.get_all("Set-Cookie") or []
-            self.cookies = "; ".join(value.partition(";")[0] for value in values)
+            self.credentials["Cookie"] = "; ".join(value.partition(";")[0] for value in values)
 
     def endpoint(self) -> Endpoint:
         """Read ``/config`` and find the event that answers.
@@ -317,7 +322,7 @@ class Page:
 
         """
         try:
-            if self.password and not self.cookies:
+            if self.password and not self.credentials:
                 self._sign_in()
             config = self._json("GET", "/config")
         except (OSError, http.client.HTTPException) as error:
@@ -390,40 +395,110 @@ class Page:
 
 
 class Api(Page):
-    """A client of ``openai_api.py``."""
+    """A client of ``openai_api.py``, which shows its key with every request."""
 
-    def converse(self, question: str, prompt_tokens: int, max_new_tokens: int) -> tuple[Turn, Turn]:
-        """Ask for a streamed answer, and in the same conversation for one in one piece.
+    PATH = "/v1/chat/completions"
+
+    def __init__(self, url: str, timeout: float, password: str = "") -> None:
+        """Remember the address; nothing is sent yet."""
+        super().__init__(url, timeout, password)
+        if password:
+            self.credentials["Authorization"] = f"Bearer {password}"
+
+    def endpoint(self) -> Endpoint:
+        """Return where the API answers, which is known."""
+        return Endpoint(0, None, [], "")
+
+    def ask(
+        self,
+        endpoint: Endpoint,
+        question: str,
+        messages: list[dict[str, Any]],
+        max_length: int,
+        tell: Callable[[str], object] | None = None,
+    ) -> Turn:
+        """Send ``question`` and read the answer to its end; ``tell`` is called whenever it has grown.
 
         Raises:
             Failure: no complete answer within the timeout, or not in OpenAI's form.
 
         """
-        path, first, second = "/v1/chat/completions", Turn(), Turn()
+        asked = [*messages, {"role": "user", "content": question}]
+        with self._explained():
+            return self._stream(self._body(asked, max_length=max_length), tell)
+
+    def converse(self, question: str, prompt_tokens: int, max_new_tokens: int) -> tuple[Turn, Turn]:
+        """Ask for a streamed answer, and in the same conversation for one in one piece.
+
+        Raises:
+            Failure: as :meth:`ask`, or a key is not asked for.
+
+        """
         asked = {"role": "user", "content": question}
-        body = {"model": "chatglm2-6b", "messages": [asked], "temperature": 0, "max_tokens": max_new_tokens}
-        try:
-            start = time.monotonic()
-            with self._open("POST", path, {**body, "stream": True}) as response:
-                if response.status != 200:
-                    text = response.read().decode("utf-8", "replace")[:300]
-                    raise Failure(f"POST {path} answered {response.status}: {text}", "status 200", READ_LOG)
-                answer, ended = "", ""
-                for event in parse_events(self._lines(response, start + self.timeout)):
-                    choice = event["choices"][0]
-                    ended = choice.get("finish_reason") or ended
-                    if text := choice["delta"].get("content"):
-                        answer += text
-                        first.partials.append(answer)
-                        first.first_seconds = first.first_seconds or time.monotonic() - start
-            if not ended:
-                raise Failure("the answer's stream ended without a finish_reason", "a completed answer", READ_LOG)
-            first.seconds = time.monotonic() - start
-            first.messages = [asked, {"role": "assistant", "content": answer}]
-            whole = self._json("POST", path, {**body, "messages": [*first.messages, asked]})
+        with self._explained():
+            self._try_the_door()
+            first = self._stream(self._body([asked], max_tokens=max_new_tokens), None)
+            whole = self._json("POST", self.PATH, self._body([*first.messages, asked], max_tokens=max_new_tokens))
             answer = whole["choices"][0]["message"]["content"]
-            second.partials = [answer]
-            second.messages = [*first.messages, asked, {"role": "assistant", "content": answer}]
+            messages = [*first.messages, asked, {"role": "assistant", "content": answer}]
+            return first, Turn(partials=[answer], messages=messages)
+
+    def _body(self, messages: list[dict[str, Any]], **limits: int) -> dict[str, Any]:
+        return {"model": "chatglm2-6b", "messages": messages, "temperature": 0, **limits}
+
+    def _try_the_door(self) -> None:
+        """Ask without the key, where there is one.
+
+        Raises:
+            Failure: the API lets in who has none.
+
+        """
+        stranger, path = copy.copy(self), "/v1/models"
+        stranger.credentials = {}
+        if self.password and (status := stranger.status_of(path)) != 401:
+            raise Failure(f"GET {path} without the key answered {status}", "status 401", "run the play again")
+
+    def _stream(self, body: dict[str, Any], tell: Callable[[str], object] | None) -> Turn:
+        """Ask for a streamed answer.
+
+        Raises:
+            Failure: the server says that it failed, or the stream ended before the answer was complete.
+
+        """
+        turn, answer, ended, start = Turn(), "", "", time.monotonic()
+        with self._open("POST", self.PATH, {**body, "stream": True}) as response:
+            if response.status != 200:
+                text = response.read().decode("utf-8", "replace")[:300]
+                remedies = {400: "begin a new conversation", 401: "run the play again"}
+                remedy = remedies.get(response.status, READ_LOG)
+                raise Failure(f"POST {self.PATH} answered {response.status}: {text}", "status 200", remedy)
+            for event in parse_events(self._lines(response, start + self.timeout)):
+                if "error" in event:
+                    raise Failure(f"the API has failed: {event['error']['message']}", "a completed answer", READ_LOG)
+                choice = event["choices"][0]
+                ended = choice.get("finish_reason") or ended
+                if text := choice["delta"].get("content"):
+                    answer += text
+                    turn.partials.append(answer)
+                    turn.first_seconds = turn.first_seconds or time.monotonic() - start
+                    if tell is not None:
+                        tell(answer)
+        if not ended:
+            raise Failure("the answer's stream ended without a finish_reason", "a completed answer", READ_LOG)
+        turn.seconds = time.monotonic() - start
+        turn.messages = [*body["messages"], {"role": "assistant", "content": answer}]
+        return turn
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Say what a broken connection or a strange answer means.
+
+        Raises:
+            Failure: instead of what was raised.
+
+        """
+        try:
+            yield
         except TimeoutError:
             raise Failure(
                 f"no complete answer from the API within {self.timeout:.0f} s",
@@ -434,4 +509,3 @@ class Api(Page):
             raise Failure(f"the connection to the API broke: {error!r}", "a completed answer", READ_LOG) from error
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise Failure(f"an answer of another form ({error!r})", "OpenAI's chat completion", READ_LOG) from error
-        return first, second

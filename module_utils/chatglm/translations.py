@@ -93,16 +93,25 @@ CHINESE = {
     "stop it with Ctrl+C in its terminal, or: kill {}; then run again": (
         "在它的终端按 Ctrl+C，或运行 kill {0}；然后再运行一次"
     ),
-    "chatglm_listen is {}, where others reach the page, and chatglm_page_password is empty": (
-        "chatglm_listen 是 {0}，他人可以访问网页，而 chatglm_page_password 是空的"
+    "chatglm_listen is {}, where others reach the chat, and chatglm_page_password is empty": (
+        "chatglm_listen 是 {0}，他人可以访问对话，而 chatglm_page_password 是空的"
     ),
     "a password, or an address of this machine only": "密码，或者只限本机的地址",
     "set chatglm_page_password in a vault, or leave chatglm_listen out": (
         "在 vault 里设置 chatglm_page_password，或者不写 chatglm_listen"
     ),
-    "chatglm_app is {}, and chatglm_page_password is set": "chatglm_app 是 {0}，而设置了 chatglm_page_password",
-    "web_demo, the only one that asks for it": "web_demo，只有它会要求密码",
-    "leave out chatglm_page_password, and chatglm_listen with it": "去掉 chatglm_page_password 和 chatglm_listen",
+    "chatglm_app is streamlit, which can ask for no password, and chatglm_page_password is set": (
+        "chatglm_app 是 streamlit，它不能要求密码，而设置了 chatglm_page_password"
+    ),
+    "chatglm_app is streamlit, which can ask for no password, and chatglm_listen is {}": (
+        "chatglm_app 是 streamlit，它不能要求密码，而 chatglm_listen 是 {0}"
+    ),
+    "no password, and an address of this machine only; or web_demo, or openai_api": (
+        "不设密码，并且是只限本机的地址；或者 web_demo、openai_api"
+    ),
+    "leave out chatglm_page_password and chatglm_listen, or choose another chatglm_app": (
+        "去掉 chatglm_page_password 和 chatglm_listen，或者换一个 chatglm_app"
+    ),
     "chatglm_page_password has {} characters": "chatglm_page_password 有 {0} 个字符",
     "8 or more, of ASCII without spaces": "8 个或更多 ASCII 字符，不含空格",
     "choose another": "换一个",
@@ -663,6 +672,10 @@ CHINESE = {
     "the answer's stream ended without a finish_reason": "回答的数据流结束时没有 finish_reason",
     "no complete answer from the API within {} s": "API 在 {0} 秒内没有给出完整的回答",
     "the connection to the API broke: {}": "与 API 的连接断了：{0}",
+    "the API has failed: {}": "API 出错：{0}",
+    "GET {} without the key answered {}": "不带密钥的 GET {0} 返回 {1}",
+    "status 401": "状态 401",
+    "begin a new conversation": "开始新的对话",
     "an answer of another form ({})": "回答的格式不对（{0}）",
     "OpenAI's chat completion": "OpenAI 的 chat completion",
     "the page's script is not done within {} s": "页面的脚本在 {0} 秒内没有运行完",
@@ -767,7 +780,7 @@ def summary(line: str) -> str:
 def failure(message: str) -> str:
     """Return the text of a Failure, or of Refusals, in Chinese, a line a part; "" where it has another form."""
     paragraphs = []
-    for part in re.split(r"\n+(?=(?:\w+\. )?Found: |chatglm_\w+ is )", message):
+    for part in re.split(r"\n+(?=(?:\w+\. )?Found: |chatglm_\w+ (?:is|has) )", message):
         found = re.match(r"(?:(?:\w+\. )?Found: )?(.*?)\. Expected: (.*?)\. To do: ([^\n]*)", part, re.DOTALL)
         if not found:
             return ""

@@ -12,7 +12,7 @@ Why these edits (observed with the versions named):
   origin, fetches URLs that a page hands it, and makes the browser load fonts from outside hosts.
 * pydantic 2 refuses ``.json(ensure_ascii=False)``; ``.model_dump_json()`` never escapes.
 * openai_api.py ignores the request's limits, generates in the event loop (nothing else is answered meanwhile), lets two
-  answers share the GPU's memory, goes on after the client has left, and answers to any web page (CORS ``*``).
+  answers share the GPU's memory, goes on after the client has left, and answers to anybody, any web page too (CORS ``*``).
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ DTYPE_OR_DEVICE = {"cuda", "cpu", "half", "float", "double", "bfloat16", "to"}
 API_BLOCK = '''\
 # The following, up to LimitedRequest, was put here by Ansible (patch_web_demo), and what uses it.
 import asyncio
+import json
+import secrets
 from typing import List, Optional
 
 from fastapi import HTTPException, Request
@@ -59,21 +61,55 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from transformers import LogitsProcessorList
 
-# A web page whose name was made to point here (DNS rebinding) is no other origin, but it gives its own name.
-app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
+
+def failure(message, **more):
+    """Return what is wrong in the form of OpenAI's API: its client shows nothing of another."""
+    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None, **more}}
+
+
+FAILED = failure("the model failed; the log says why", type="server_error")
 
 
 @app.exception_handler(AnyHTTPException)
-@app.exception_handler(RequestValidationError)
 async def refuse(request, error):
-    """Say what is wrong as OpenAI's API does: its client shows nothing of another form."""
-    found = {"loc": ["body"], "msg": getattr(error, "detail", "")}
-    if isinstance(error, RequestValidationError):
-        found = error.errors()[0]
+    more = error.detail if isinstance(error.detail, dict) else {"message": error.detail}
+    return JSONResponse(failure(**more), error.status_code, error.headers)
+
+
+@app.exception_handler(RequestValidationError)
+async def refuse_values(request, error):
+    found = error.errors()[0]
     param = ".".join(map(str, found["loc"][1:]))
-    message = f"{param}: {found['msg']}" if param else found["msg"]
-    details = {"message": message, "type": "invalid_request_error", "param": param or None, "code": None}
-    return JSONResponse({"error": details}, getattr(error, "status_code", 400))
+    return JSONResponse(failure(f"{param}: {found['msg']}" if param else found["msg"], param=param or None), 400)
+
+
+@app.exception_handler(Exception)
+async def failed(request, error):
+    return JSONResponse(FAILED, 500)
+
+
+class Guard:
+    """Let in who has the key, where there is one. That something is here may be seen without it."""
+
+    def __init__(self, app, key_file):
+        self.app = app
+        self.key = open(key_file, "rb").read().strip() if key_file else None
+        if self.key == b"":
+            raise ValueError(f"{key_file} is empty")
+
+    async def __call__(self, scope, receive, send):
+        app = self.app
+        if self.key and scope["type"] != "lifespan" and scope["path"] != "/":
+            scheme, _, key = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
+            if scheme.lower() != b"bearer" or not secrets.compare_digest(key.strip(), self.key):
+                told = failure("a wrong API key, or none", code="invalid_api_key")
+                app = JSONResponse(told, 401, {"WWW-Authenticate": "Bearer"})
+        await app(scope, receive, send)
+
+
+app.add_middleware(Guard, key_file=KEY_FILE)
+# A web page whose name was made to point here (DNS rebinding) is no other origin, but it gives its own name.
+app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
 
 
 @app.get("/", include_in_schema=False)
@@ -92,7 +128,8 @@ class Answer:
         prompt = len(tokenizer(tokenizer.build_prompt(query, history))["input_ids"])
         self.limit = request.max_length or 8192
         if prompt >= self.limit:
-            raise HTTPException(400, f"the messages have {prompt} tokens, and max_length is {self.limit}")
+            told = f"the messages have {prompt} tokens, and max_length is {self.limit}"
+            raise HTTPException(400, {"message": told, "param": "messages", "code": "context_length_exceeded"})
         self.limit = min([self.limit, *(prompt + n for n in (request.max_tokens, request.max_completion_tokens) if n)])
         settings = {"max_length": self.limit, "top_p": request.top_p, "temperature": request.temperature}
         if request.temperature is not None and request.temperature < 0.01:  # the most likely token, always
@@ -123,6 +160,15 @@ class Answer:
             await self.parts.aclose()
         return part
 
+    async def told(self, generate):
+        """Say as an event what goes wrong when the status is sent already: OpenAI's client raises it."""
+        try:
+            async for event in generate:
+                yield event
+        except Exception:
+            yield json.dumps(FAILED)
+            raise
+
     async def close(self, generate):
         await generate.aclose()
         await self.parts.aclose()
@@ -149,7 +195,7 @@ class Settings:
         device: ``cuda`` or ``cpu``.
         listen: address that the page or API binds.
         port: TCP port that it binds.
-        password_file: absolute path of a file with the page's password; empty for none.
+        password_file: absolute path of a file with the page's password, or the API's key; empty for none.
 
     """
 
@@ -661,7 +707,8 @@ def _message(source: Source, role: str, content: ast.expr) -> str:
     return f'{{"role": "{role}", "content": {source.of(content)}}}'
 
 
-def _edit_gradio(source: Source, settings: Settings) -> None:
+def _edit_gradio(source: Source, settings: Settings) -> bool:
+    """Note the edits that gradio 6 needs; tell whether it is a page of gradio, which can ask for a password."""
     modules: set[str] = set()
     classes: set[str] = set()
     first = 0
@@ -676,7 +723,7 @@ def _edit_gradio(source: Source, settings: Settings) -> None:
             continue
         first = first or (node.lineno if found else 0)
     if not first:
-        return
+        return False
 
     def constructor(node: ast.AST) -> bool:
         if not isinstance(node, ast.Call):
@@ -733,6 +780,7 @@ def _edit_gradio(source: Source, settings: Settings) -> None:
                 source.edit(start, end, _message(source, "assistant", node.value.elts[1]), "gradio")
     if not launched:
         raise refusal(source.name, first, "gradio is imported, and no .launch() call follows", "demo.launch(...)")
+    return True
 
 
 def _edit_style(source: Source, call: ast.Call) -> None:
@@ -776,8 +824,10 @@ def _edit_servers(source: Source, settings: Settings) -> None:
                     source.remove_keyword(node, keyword, "pydantic")
 
 
-def _edit_api(source: Source, settings: Settings) -> None:
+def _edit_api(source: Source, settings: Settings) -> bool:
     """Note the edits that make openai_api.py keep to its requests, answer meanwhile, and belong to no web page.
+
+    Returns whether it is that script, which can ask for a password.
 
     Raises:
         Failure: it is openai_api.py, and not in upstream's form.
@@ -785,10 +835,11 @@ def _edit_api(source: Source, settings: Settings) -> None:
     """
     classes = {node.name for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)}
     if "ChatCompletionRequest" not in classes:
-        return
+        return False
     calls = [node for node in ast.walk(source.tree) if isinstance(node, ast.Call)]
     own = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
     hosts = repr(sorted({"127.0.0.1", "localhost", own}) if loopback(settings.listen) else ["*"])
+    key_file = source.literal(settings.password_file)
     for call in calls:
         if _last_name(call.func) == "FastAPI" and not {"docs_url", "redoc_url"} & {k.arg for k in call.keywords}:
             source.insert_arguments(call, "docs_url=None, redoc_url=None", "api")  # pages with scripts of outside hosts
@@ -798,8 +849,12 @@ def _edit_api(source: Source, settings: Settings) -> None:
                 source.edit(*source.span(keyword.value), "[]", "api")
             elif keyword.arg == "allowed_hosts" and text != hosts:
                 source.edit(*source.span(keyword.value), hosts, "api")
+            elif keyword.arg == "key_file" and _constant(keyword.value) != settings.password_file:
+                source.edit(*source.span(keyword.value), key_file, "api")
     if "LimitedRequest" in classes:
-        return
+        if settings.password_file and "Guard" not in classes:
+            raise refusal(source.name, None, "an older patch that asks for no key", "upstream's text")
+        return True
 
     def function_of(node: ast.AST | None) -> ast.AsyncFunctionDef | None:
         while node is not None and not isinstance(node, ast.AsyncFunctionDef):
@@ -838,11 +893,12 @@ def _edit_api(source: Source, settings: Settings) -> None:
 
     given = [source.of(chat.func.value), *map(source.of, chat.args)]
     given += [source.of(keyword.value) for keyword in chat.keywords if keyword.arg == "history"]
-    before(endpoint, API_BLOCK.replace("HOSTS", hosts))
+    before(endpoint, API_BLOCK.replace("HOSTS", hosts).replace("KEY_FILE", key_file))
     source.edit(*source.span(request.annotation), "LimitedRequest, connection: Request", "api")
     given.insert(2, request.arg)
     before(first, f"answer = await run_in_threadpool(Answer, {', '.join(given)})")
     source.insert_arguments(start, "answer", "api")
+    source.edit(*source.span(reply.args[0]), f"answer.told({source.of(reply.args[0])})", "api")
     source.insert_arguments(reply, f"background=BackgroundTask(answer.close, {source.of(reply.args[0])})", "api")
     source.edit(*source.span(chat), "await answer.whole(connection)", "api")
     end = source.span(stream.args.args[-1].annotation or stream.args.args[-1])[1]
@@ -853,14 +909,16 @@ def _edit_api(source: Source, settings: Settings) -> None:
         for keyword in call.keywords:
             if keyword.arg == "finish_reason" and _constant(keyword.value) == "stop":
                 source.edit(*source.span(keyword.value), "answer.finish_reason", "api")
+    return True
 
 
 def _plan_once(data: bytes, settings: Settings, name: str) -> tuple[list[Edit], list[str]]:
     source = Source(data, name)
     _edit_loads(source, settings)
-    _edit_gradio(source, settings)
     _edit_servers(source, settings)
-    _edit_api(source, settings)
+    asks = [_edit_gradio(source, settings), _edit_api(source, settings)]
+    if settings.password_file and not any(asks):
+        raise refusal(name, None, "nothing in it can ask for a password", "web_demo.py, openai_api.py, or no password")
     return sorted(source.edits, key=lambda edit: (edit.start, edit.end)), source.warnings
 
 

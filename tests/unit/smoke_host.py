@@ -84,13 +84,21 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+    def refused(self):
+        key = plan["page"].get("key")
+        if not key or self.path == "/" or self.headers.get("Authorization") == "Bearer " + key:
+            return False
+        self.send(401, {{"error": {{"message": "a wrong API key, or none"}}}})
+        return True
     def do_GET(self):
         kind = plan["page"]["kind"]
+        if self.refused():
+            return
         if self.path == "/_stcore/health":
             self.send(503 if kind == "ill" else 200, b"ok", "text/plain")
         elif self.path == "/_stcore/stream":
             streamlit_host.Session(self, kind, plan["page"].get("answer", "")).serve()
-        elif self.path == "/":
+        elif self.path in ("/", "/v1/models"):
             self.send(500 if kind == "500" else 200, b"<html></html>", "text/html")
         elif self.path == "/config":
             self.send(200, {{"api_prefix": "/gradio_api", "components": [
@@ -113,6 +121,8 @@ class Page(http.server.BaseHTTPRequestHandler):
             time.sleep(300)
         if kind == "crash":
             os.kill(os.getpid(), signal.SIGKILL)
+        if kind == "failed":
+            return self.send(200, b'data: {{"error": {{"message": "the model failed"}}}}\\n\\n', "text/event-stream")
         if kind == "422":
             return self.send(422, {{"error": {{"message": "top_p: wrong"}}}})
         if turn:
@@ -132,6 +142,8 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"e\\r\\ndata: [DONE]\\n\\n\\r\\n0\\r\\n\\r\\n")
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.refused():
+            return
         if self.path == "/v1/chat/completions":
             return self.complete(plan["page"]["kind"], plan["page"].get("answer", ""), body)
         Page.asked = body["data"]

@@ -1,4 +1,4 @@
-"""A page that asks for a password: gradio's form and cookie, spoken by a pretended page."""
+"""A chat that asks for a password: what is refused; gradio's form and cookie, spoken by a pretended page."""
 
 import http.server
 import json
@@ -6,6 +6,7 @@ import threading
 import urllib.parse
 
 import pytest
+import wrong_settings
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.page import Page
 
@@ -54,3 +55,23 @@ def test_without_the_right_one_nothing_is_told(url, password, found):
     with pytest.raises(Failure) as caught:
         Page(url, 5, password).endpoint()
     assert caught.value.found.startswith(found)
+
+
+@pytest.mark.parametrize("app", ["web_demo", "openai_api", "streamlit"])
+@pytest.mark.parametrize("listen", ["127.0.0.1", "::1", "localhost", "0.0.0.0", "192.168.1.2", "::", "1270.example"])
+@pytest.mark.parametrize("password", ["", "geheim-12345"])
+def test_beyond_loopback_with_a_password_only_and_never_where_none_is_asked_for(app, listen, password):
+    told = wrong_settings.problems(chatglm_app=app, chatglm_listen=listen, chatglm_page_password=password)
+    here = listen in ("127.0.0.1", "::1", "localhost")
+    good = here and not password if app == "streamlit" else here or bool(password)
+    assert (told == []) is good
+    assert "geheim" not in "".join(told)
+    if not good:
+        assert len(told) == 1
+        assert (" chatglm_page_password is set." if password else listen) in told[0]
+
+
+@pytest.mark.parametrize("password", ["short", "with spaces in it", "\u5bc6\u7801\u5bc6\u7801\u5bc6\u7801\u5bc6\u7801"])
+def test_a_password_that_is_none(password):
+    (told,) = wrong_settings.problems(chatglm_page_password=password)
+    assert told.startswith(f"chatglm_page_password has {len(password)} characters.")

@@ -215,6 +215,7 @@ def test_the_api_is_proven_by_a_streamed_answer_and_one_in_one_piece(host):
         ("cut", "page, answer: found the answer's stream ended without a finish_reason"),
         ("422", 'page, answer: found POST /v1/chat/completions answered 422: {"error": {"message": "top_p: wrong"}}'),
         ("odd", "page, answer: found an answer of another form (IndexError"),
+        ("failed", "page, answer: found the API has failed: the model failed"),
         ("crash", "page, answer: found the process was killed by signal 9"),
         ("dead in the second turn", "second turn: found"),
     ],
@@ -222,6 +223,49 @@ def test_the_api_is_proven_by_a_streamed_answer_and_one_in_one_piece(host):
 def test_an_api_that_does_not_chat_is_no_proof(host, kind, text):
     host.page["kind"] = kind
     assert text in host.run(app="openai_api")["msg"]
+
+
+@pytest.fixture
+def keyed(host):
+    """A host whose API has a key, kept where role web_demo keeps it."""
+    password = host.folder / "state" / "page_password"
+    password.parent.mkdir()
+    password.write_text("geheim-12345")
+    launcher = host.folder / "bin" / "chatglm-run"
+    launcher.parent.mkdir()
+    host.launcher.rename(launcher)
+    host.launcher, host.password = launcher, password
+    host.page["key"] = "geheim-12345"
+    return host
+
+
+def test_an_api_with_a_key_is_proven_through_it(keyed):
+    assert keyed.run(app="openai_api")["verdict"] == "ok"
+    assert keyed.run(app="openai_api")["due"] is False
+    assert "geheim" not in keyed.proof.read_text()
+
+
+def test_another_key_is_due_for_a_proof(keyed):
+    keyed.run(app="openai_api")
+    keyed.password.unlink()
+    keyed.page["key"] = ""
+    assert keyed.run(app="openai_api")["due_reason"] == "password changed"
+    keyed.page["key"] = "another-12345"
+    keyed.password.write_text("another-12345")
+    assert keyed.run(app="openai_api")["due_reason"] == "password changed"
+    assert keyed.run(app="openai_api")["due"] is False
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("", "page, answer: found GET /v1/models without the key answered 200; expected status 401"),
+        ("another", "page, answer: found POST /v1/chat/completions answered 401"),
+    ],
+)
+def test_a_key_that_is_not_asked_for_is_no_proof(keyed, key, text):
+    keyed.page["key"] = key
+    assert text in keyed.run(app="openai_api")["msg"]
 
 
 def test_an_api_that_says_nothing_is_no_proof(host):

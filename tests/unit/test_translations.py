@@ -9,15 +9,13 @@ import sys
 from pathlib import Path
 
 import doctor_evidence
-import jinja2
 import pytest
-import yaml
+import wrong_settings
 from ansible.module_utils.chatglm import plan, translations
 from ansible.module_utils.chatglm.failure import Failure
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = sorted([*(ROOT / "library").glob("*.py"), *(ROOT / "module_utils" / "chatglm").glob("*.py")])
-SETTINGS = yaml.safe_load((ROOT / "roles/chatglm/vars/main.yml").read_text())["chatglm_problems"]
 
 
 def forms(node, names):
@@ -112,7 +110,7 @@ def test_no_entry_is_left_over():
     summary = (ROOT / "roles/summary/vars/main.yml").read_text()
     said.append(re.sub("'(create|rebuild|repair)': '", "virtualenv ", summary))
     said.append((ROOT / "roles/preflight/tasks/main.yml").read_text())
-    said.append(re.sub(r"'\s*~\s*'", "", SETTINGS))
+    said.append(re.sub(r"'\s*~\s*'", "", wrong_settings.EXPRESSION))
     for english in translations.CHINESE:
         for piece in english.split("{}"):
             own = max(re.split(r"; |: |\. |, ", piece), key=len).strip(" .,:;'\"()")
@@ -212,24 +210,21 @@ def test_all_that_the_summary_says_has_its_chinese():
 
 
 def test_every_wrong_setting_in_chinese():
-    environment = jinja2.Environment()
-    environment.tests["match"] = lambda text, pattern: bool(re.match(pattern, str(text)))
-    environment.filters["regex_replace"] = lambda text, old, new: re.sub(old, new, text)
     wrong = {
         "chatglm_source_version": "main",
-        "chatglm_source_url": "https://host/x.git",
         "chatglm_model_revision": "v1",
         "chatglm_model_repo": "x",
         "chatglm_hub_endpoint": "hub",
         "chatglm_port": 80,
-        "chatglm_app": "web_demo",
         "chatglm_listen": "0.0.0.0",
-        "chatglm_page_password": "",
         "chatglm_home": "/",
         "chatglm_model_sources": [],
     }
-    problems = environment.compile_expression(SETTINGS.strip()[2:-2])(**wrong)
-    assert len(problems) >= 7
+    streamlit = {**wrong, "chatglm_app": "streamlit"}
+    found = [wrong_settings.problems(**each) for each in (wrong, streamlit)]
+    found.append(wrong_settings.problems(**{**streamlit, "chatglm_page_password": "short"}))
+    problems = list(dict.fromkeys(itertools.chain(*found)))
+    assert len(problems) == len(wrong) + 3
     told = translations.failure("\n".join(problems))
     for part in told.split("\n\n"):
         for line in part.splitlines():

@@ -3,6 +3,8 @@
 import ast
 import codecs
 import itertools
+import re
+from dataclasses import replace
 
 import pytest
 from ansible.module_utils.chatglm.failure import Failure
@@ -440,7 +442,7 @@ def test_openai_api():
         "async def complete(request: LimitedRequest, connection: Request):  # 一问一答",
         "    answer = await run_in_threadpool(Answer, model, tok, request, query, history)",
         "        generate = predict(query, history, request.model, answer)",
-        '        return EventSourceResponse(generate, media_type="text/event-stream", '
+        '        return EventSourceResponse(answer.told(generate), media_type="text/event-stream", '
         "background=BackgroundTask(answer.close, generate))",
         "    response, _ = await answer.whole(connection)",
         "    return Reply(choices=[Choice(message=response, finish_reason=answer.finish_reason)])",
@@ -467,7 +469,7 @@ def test_openai_api_whose_record_was_lost_follows_the_address():
         ("history=history", "history", "run_in_threadpool(Answer, model, tok, request, query, history)"),
         ("model.chat(tok, query, history=history)", "net.chat(tok, query)", "(Answer, net, tok, request, query)"),
         ("request: Chat", "asked: Chat", "(Answer, model, tok, asked, query, history)"),
-        ("EventSourceResponse", "StreamingResponse", "StreamingResponse(generate, media_type="),
+        ("EventSourceResponse", "StreamingResponse", "StreamingResponse(answer.told(generate), media_type="),
         ("generate", "parts", "BackgroundTask(answer.close, parts)"),
         ("model_id: str):", "model_id):", "model_id, answer):"),
         ("app.add_middleware(CORSMiddleware, allow_origins=", "x = dict(allow_origins=", "allow_origins=[]"),
@@ -506,6 +508,39 @@ def test_openai_api_in_another_form_is_refused(old, new, found):
     with pytest.raises(Failure) as caught:
         patched(OPENAI.replace(old, new))
     assert found in str(caught.value)
+
+
+KEYED = replace(CUDA, password_file="/home/我/state/page_password")
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_openai_api_asks_for_the_key_of_a_file(encoding):
+    original = ENCODED[encoding](OPENAI)
+    there = settle(original, None, KEYED, "openai_api.py")
+    coding = "gbk" if "gbk" in encoding else "utf-8"
+    assert 'app.add_middleware(Guard, key_file="/home/我/state/page_password")' in there.data.decode(coding)
+    again = settle(there.data, there.record, KEYED, "openai_api.py")
+    assert (again.data, again.record) == (there.data, there.record)
+    here = settle(there.data, there.record, CUDA, "openai_api.py")
+    assert 'app.add_middleware(Guard, key_file="")' in here.data.decode(coding)
+    assert here.data == settle(original, None, CUDA, "openai_api.py").data
+    assert revert(there.data, there.record, "openai_api.py").data == original
+    # What a lost record leaves follows too.
+    assert settle(there.data, None, CUDA, "openai_api.py").data == here.data
+    assert settle(here.data, None, KEYED, "openai_api.py").data == there.data
+
+
+@pytest.mark.parametrize("sample", ["api", "terminal", "streamlit"])
+def test_a_script_that_cannot_ask_for_a_password_is_refused(sample):
+    with pytest.raises(Failure, match="nothing in it can ask for a password"):
+        patched(SAMPLES[sample], KEYED)
+
+
+def test_an_older_patch_without_its_record_is_no_door():
+    older = re.sub(r"class Guard:.*?key_file=\"\"\)\n", "", patched(OPENAI), flags=re.DOTALL)
+    assert "LimitedRequest" in patched(older)
+    with pytest.raises(Failure, match="an older patch that asks for no key"):
+        patched(older, KEYED)
 
 
 # -- refusals
