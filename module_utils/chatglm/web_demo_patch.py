@@ -12,7 +12,8 @@ Why these edits (observed with the versions named):
   origin, fetches URLs that a page hands it, and makes the browser load fonts from outside hosts.
 * pydantic 2 refuses ``.json(ensure_ascii=False)``; ``.model_dump_json()`` never escapes.
 * openai_api.py ignores the request's limits, generates in the event loop (nothing else is answered meanwhile), lets two
-  answers share the GPU's memory, goes on after the client has left, and answers to anybody, any web page too (CORS ``*``).
+  answers share the GPU's memory, goes on after the client has left, and asks nobody for a key, nor any web page (CORS
+  ``*``).
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ from typing import List, Optional
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import Field
+from pydantic import Field, model_validator
 from starlette.background import BackgroundTask
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.exceptions import HTTPException as AnyHTTPException
@@ -79,7 +80,7 @@ async def refuse(request, error):
 @app.exception_handler(RequestValidationError)
 async def refuse_values(request, error):
     found = error.errors()[0]
-    param = ".".join(map(str, found["loc"][1:]))
+    param = "" if found["type"] == "json_invalid" else ".".join(map(str, found["loc"][1:]))
     return JSONResponse(failure(f"{param}: {found['msg']}" if param else found["msg"], param=param or None), 400)
 
 
@@ -181,6 +182,12 @@ class LimitedRequest(ChatCompletionRequest):
     max_length: Optional[int] = Field(None, ge=1, le=32768)
     max_tokens: Optional[int] = Field(None, ge=1, le=32768)
     max_completion_tokens: Optional[int] = Field(None, ge=1, le=32768)
+
+    @model_validator(mode="after")
+    def is_text(self):
+        for text in [self.model, *(message.content for message in self.messages)]:
+            text.encode()  # JSON can hold half a character; no tokenizer takes it
+        return self
 
 
 '''
