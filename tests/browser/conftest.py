@@ -1,11 +1,13 @@
 """The demo, installed by the site's own play with one app after the other, and a tab of real Chromium to look at it."""
 
 import contextlib
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -28,18 +30,22 @@ FLAGS = [
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-# Runs a script as the launcher does; says what settings reach the model, and is slow where top_p is 0.125.
+# Runs a script as the launcher does; says what settings reach the model, is slow where top_p is 0.125, and fails in the
+# middle where it is 0.375.
 TOLD = """
 import runpy, sys, time, transformers
 sys.path.append(sys.argv[1].rpartition("/")[0])
 mixin, processors = transformers.GenerationMixin, transformers.LogitsProcessorList
-warper, process, pause = mixin._get_logits_warper, processors.__call__, [0]
+warper, process, pause, left = mixin._get_logits_warper, processors.__call__, [0], [0]
 def told(self, config, *rest):
     print("asked:", config.max_length, config.do_sample, config.top_p, config.temperature, flush=True)
-    pause[0] = 0.5 if config.top_p == 0.125 else 0
+    pause[0], left[0] = 0.5 if config.top_p == 0.125 else 0, 8 if config.top_p == 0.375 else 0
     return warper(self, config, *rest)
 def slow(self, *args, **kwargs):
     time.sleep(pause[0])
+    left[0] -= 1
+    if not left[0]:
+        raise ValueError("planted")
     return process(self, *args, **kwargs)
 mixin._get_logits_warper, processors.__call__ = told, slow
 runpy.run_path(sys.argv[1], run_name="__main__")
@@ -63,17 +69,28 @@ def wait_for(url, demo, log):
     raise AssertionError(f"no answer at {url} within 120 s")
 
 
+def play(app, port, **settings):
+    """Run the site's play for the demo; return which roles have changed something, and all that it said."""
+    given = {"home": str(HOME), "port": port, "app": app, **settings}
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as stream:  # a password is no argument
+        json.dump({f"chatglm_{name}": value for name, value in given.items()}, stream)
+        stream.flush()
+        command = ["ansible-playbook", "site.yml", "-i", "inventory/demo", "-e", f"@{stream.name}"]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    print(done.stdout)
+    assert done.returncode == 0
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    return set(re.findall(r"^  (\w+) .* changed$", done.stdout, re.MULTILINE)), done.stdout
+
+
 def install(app):
     """Install the demo with ``app`` by the site's own play, which then has nothing more to do; gives its address."""
     port = free_port()
     # A port of its own at every run: it is one of the settings that the app has to follow.
-    settings = [f"-echatglm_home={HOME}", f"-echatglm_port={port}", f"-echatglm_app={app}"]
-    play = ["ansible-playbook", "site.yml", "-i", "inventory/demo", *settings]
-    subprocess.run(play, cwd=ROOT, check=True)
-    again = subprocess.run(play, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    play(app, port)
+    again = play(app, port)[1]
     assert "nothing: all is as it was when it was proven" in again, again
     assert "changed=0" in again, again
-    ARTIFACTS.mkdir(parents=True, exist_ok=True)
     return f"http://127.0.0.1:{port}"
 
 

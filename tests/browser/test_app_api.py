@@ -14,8 +14,9 @@ QUESTION = [{"role": "user", "content": "你好"}]
 KNOWN = "我是演示用的微型 int4 模型"
 # The likeliest tokens only, so that the answer is known.
 GREEDY = {"model": "tiny", "messages": QUESTION, "temperature": 0}
-# What the fixture makes of this top_p: half a second for each of some forty tokens.
+# What the fixture makes of these: half a second for each of some forty tokens, and an error at the eighth.
 SLOW = {**GREEDY, "top_p": 0.125}
+BROKEN = {**GREEDY, "top_p": 0.375}
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,7 @@ def test_settings_reach_the_model(client, api_log, settings, used, stream):
         ({"messages": [{"role": "pirate", "content": "x"}]}, "role"),
         ({"messages": [{"role": "user"}]}, "content"),
         ({"messages": [*QUESTION, {"role": "assistant", "content": "x"}]}, "(?i)invalid|the last message"),
+        ({"messages": [{"role": "user", "content": "好" * 9000}]}, "the messages have .* tokens"),
     ],
     ids=str,
 )
@@ -130,10 +132,24 @@ def test_wrong_requests_are_refused(client, wrong, named, stream):
         client.chat.completions.create(**{**GREEDY, **wrong}, stream=stream)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"temperature": NaN}', b"\xff"])
+HALF = json.dumps({**GREEDY, "messages": [{"role": "user", "content": "\ud800"}]}).encode()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[" * 50000, b'{"temperature": NaN}', b"\xff", HALF])
 def test_garbage_is_refused(url, body):
     status, _, text = http(url, "/v1/chat/completions", {"Content-Type": "application/json"}, body)
     assert (status, json.loads(text)["error"]["type"]) == (400, "invalid_request_error"), text
+
+
+def test_an_error_of_the_model_is_told(client, api_log):
+    with pytest.raises(openai.InternalServerError, match="the model failed; the log says why"):
+        client.chat.completions.create(**BROKEN)
+    parts, shown = client.chat.completions.create(**BROKEN, stream=True), []
+    with pytest.raises(openai.APIError, match="the model failed; the log says why"):
+        shown.extend(part.choices[0].delta.content for part in parts)
+    assert any(shown)
+    assert api_log.read_text().count("ValueError: planted") >= 2
+    assert client.chat.completions.create(**GREEDY, max_tokens=2).choices
 
 
 def test_one_after_the_other_and_none_for_who_has_left(client):
