@@ -14,8 +14,9 @@ description:
     GPU memory than a 6 GB card has), the address and port of gradio's C(launch) or C(uvicorn.run), what gradio 6 and
     pydantic 2 changed. Streamlit takes its address on the command line, so V(web_demo2.py) gets path and device only.
   - V(openai_api.py) also keeps to the limits of each request, answers one after the other in a thread so that the rest
-    of the API answers meanwhile, ends an answer whose client has left, says errors as OpenAI's API does, and lets no
-    web page in (no CORS; where it listens on a loopback address, no other host name).
+    of the API answers meanwhile, ends an answer whose client has left, says errors as OpenAI's API does, asks for
+    O(password) where there is one (C(Authorization: Bearer)), and lets no web page in (no CORS; where it listens on a
+    loopback address, no other host name).
   - gradio is pinned to 6.17.3 rather than to the classic 3.39 of upstream's time, because 3.39 serves the files below
     its working folder to any web page open on the machine, fetches URLs on request of a page, and makes the browser ask
     outside hosts for fonts.
@@ -37,7 +38,7 @@ options:
     choices: [cuda, cpu]
     default: cuda
   listen:
-    description: The address to bind. Anything but a loopback address is open to others, without a password.
+    description: The address to bind. Anything but a loopback address is open to others.
     type: str
     default: 127.0.0.1
   port:
@@ -45,7 +46,9 @@ options:
     type: int
     default: 7860
   password:
-    description: What the page asks for, with the user chatglm; empty for nothing.
+    description:
+      - What the page asks for, with the user chatglm, or V(openai_api.py) as its key; empty for nothing.
+      - A script that can ask for none is then refused.
     type: str
     default: ""
   password_file:

@@ -13,6 +13,7 @@ import patch_web_demo
 import pytest
 from adhoc import adhoc
 from ansible.module_utils.chatglm.failure import Failure
+from test_web_demo_patch import OPENAI
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHER = ROOT / "roles" / "web_demo" / "files" / "chatglm-run"
@@ -190,7 +191,16 @@ def test_listening_to_others_is_warned_of(params, listen, warned):
     assert any("others on that network" in text for text in result["warnings"]) == warned
 
 
-def test_a_password_is_kept_from_others_and_asked_for(params, tmp_path):
+@pytest.mark.parametrize(
+    ("script", "asks"),
+    [
+        (PAGE, 'auth=("chatglm", open("{}").read().strip())'),
+        (OPENAI, 'app.add_middleware(Guard, key_file="{}")'),
+    ],
+    ids=["page", "openai"],
+)
+def test_a_password_is_kept_from_others_and_asked_for(params, tmp_path, script, asks):
+    Path(params["path"]).write_text(script)
     opened = {**params, "listen": "0.0.0.0", "password": "geheim-12345"}
     result = both(opened, tmp_path)
     assert not any("without a password" in text for text in result["warnings"])
@@ -198,14 +208,15 @@ def test_a_password_is_kept_from_others_and_asked_for(params, tmp_path):
     assert kept.read_text() == "geheim-12345"
     assert kept.stat().st_mode & 0o777 == 0o600
     text = Path(params["path"]).read_text()
-    assert f'auth=("chatglm", open("{kept}").read().strip())' in text
-    assert "geheim" not in text + Path(params["record"]).read_text()
+    assert asks.format(kept) in text
+    assert "geheim" not in text + Path(params["record"]).read_text() + str(result)
     assert not patch_web_demo.run(opened, False)["changed"]
     assert both({**opened, "password": "another-12345"}, tmp_path)["changed"]
     assert kept.read_text() == "another-12345"
     assert both(params, tmp_path)["changed"]
     assert not kept.exists()
-    assert "auth=" not in Path(params["path"]).read_text()
+    assert str(kept) not in Path(params["path"]).read_text()
+    assert "geheim" not in Path(params["record"]).read_text()
 
 
 def test_unwritable_record_leaves_the_script(params, tmp_path, monkeypatch):
