@@ -73,7 +73,7 @@ options:
   subject:
     description:
       - Digests, versions and identities of what is proven, by name. Any difference to the recorded ones makes a new
-        proof due. The launcher's own digest is added.
+        proof due. The launcher's own digest and the time of the password's file are added.
     type: dict
     default: {}
   repaired:
