@@ -81,14 +81,7 @@ def width(text: str) -> int:
 
 def fit(text: str, columns: int) -> str:
     """Return ``text`` cut to at most so many columns."""
-    if width(text) <= columns:
-        return text
-    kept = ""
-    for char in text:
-        if width(kept + char) > columns - 2:
-            break
-        kept += char
-    return (kept + "..")[: max(0, columns)]
+    return str(catalogue().fit(text, columns))
 
 
 def plain(text: Any, longest: int = 60) -> str:

@@ -164,12 +164,18 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         step = {"role": role, "name": task.name or task.action, "seconds": round(spent, 3), "outcome": outcome}
         host["steps"].append(step)
         if not host["roles"] or host["roles"][-1]["role"] != role:
-            host["roles"].append({"role": role, "seconds": 0.0, "outcome": "ok", "bytes": 0})
+            host["roles"].append({"role": role, "seconds": 0.0, "outcome": "ok", "bytes": 0, "told": []})
         part = host["roles"][-1]
         part["seconds"] += spent
         part["outcome"] = outcome if outcome != "ok" else part["outcome"]
         if isinstance(value.get("bytes_fetched"), int):
             part["bytes"] += value["bytes_fetched"]
+        # Of packages nobody tells how many bytes came: apt says it in round figures, uv not at all.
+        if value.get("fetched"):
+            part["told"].append(("fetched", {"size": str(value["fetched"])}))
+        if value.get("bytes_installed"):
+            count = len(value["install"]) + len(value["reinstall"])
+            part["told"].append(("installed", {"count": count, "size": page.size(value["bytes_installed"])}))
         for field, found in told(task.action, value).items():
             host[field].update(found)
         if role in ("summary", "preflight") and task.name == "Sum up":
@@ -212,13 +218,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             width = max([len(part["role"]) for part in parts] or [0])
             self._display.display(f"\n{name}")
             for part in parts:
-                more = f", {say('fetched', size=page.size(part['bytes']))}" if part["bytes"] else ""
-                line = f"  {part['role']:{width}}  {part['seconds']:7.1f} s  {say('outcome_' + part['outcome'])}{more}"
+                told = part["told"] + ([("fetched", {"size": page.size(part["bytes"])})] if part["bytes"] else [])
+                words = ", ".join([say("outcome_" + part["outcome"]), *(say(code, **values) for code, values in told)])
+                line = f"  {part['role']:{width}}  {part['seconds']:7.1f} s  {words}"
                 self._display.display(line, color=getattr(C, COLOURS[part["outcome"]]))
             spent = sum(part["seconds"] for part in host["roles"])
-            fetched = page.size(sum(part["bytes"] for part in host["roles"]))
             total = say("total", seconds=page.seconds(spent))
-            self._display.display(f"  {total}, {say('fetched', size=fetched)}, {say('outcome_' + host['outcome'])}")
+            self._display.display(f"  {total}, {say('outcome_' + host['outcome'])}")
         if path:
             self._display.display(say("file", path=path))
 

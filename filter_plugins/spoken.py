@@ -5,7 +5,10 @@ from __future__ import annotations
 DOCUMENTATION = """
 name: spoken
 short_description: Lines of a summary in the user's language
-description: Lines of the roles summary and preflight, which are English, in the language that is asked for.
+description:
+  - Lines of the roles summary and preflight, which are English, in the language that is asked for.
+  - What stands in the first ten columns is shown once for lines that follow each other. A line that holds no command is
+    cut to 92 columns.
 positional: language
 options:
   _input: {description: The lines., type: list, elements: str, required: true}
@@ -29,20 +32,28 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+COLUMNS = 92
+"""A hundred, less what Ansible indents."""
+TOLD = {"done", "would do", "kept", "proof", "proven", ""}
+"""Labels of the lines that may be cut: the others hold commands and addresses."""
 
 
 def spoken(lines: Iterable[str], language: str) -> list[str]:
     """Return the lines in ``language``, en or zh."""
-    if language != "zh":
-        return list(lines)
     import ansible.module_utils  # noqa: PLC0415 - as a host would import it
 
     folder = str(ROOT / "module_utils")
     if folder not in ansible.module_utils.__path__:
         ansible.module_utils.__path__.append(folder)
-    from ansible.module_utils.chatglm import translations  # noqa: PLC0415
+    from ansible.module_utils.chatglm import messages, translations  # noqa: PLC0415
 
-    return [translations.summary(line) for line in lines]
+    shown, last = [], ""
+    for line in lines:
+        label = line[: translations.COLUMNS].strip()
+        told = translations.summary(line, language, label == last)
+        shown.append(messages.fit(told, COLUMNS) if label in TOLD else told)
+        last = label
+    return shown
 
 
 class FilterModule:

@@ -155,6 +155,10 @@ started:
   description: Whether the service was, or in check mode would be, started.
   returned: with O(state=present)
   type: bool
+runs:
+  description: Whether the service runs, or will with RV(todo) done.
+  returned: with O(state=present)
+  type: bool
 log:
   description: The command that shows the log.
   returned: with O(state=present)
@@ -381,6 +385,7 @@ def present(module: AnsibleModule) -> dict[str, Any]:
         "root": root,
         "unit": text,
         "started": bool({"start", "restart"} & set(todo)),
+        "runs": kind != "none" and (state["active"] or "start" in todo),
         "log": "journalctl --unit chatglm" if kind == "systemd" else service.place(home, "chatglm.log"),
         "diff": difference(home, stale),
     }

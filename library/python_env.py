@@ -188,6 +188,12 @@ remove:
   returned: success
   type: list
   elements: str
+bytes_installed:
+  description:
+    - Size of the files of RV(install) and RV(reinstall) on the disk; 0 in check mode. C(uv) does not tell how much it
+      fetched for them.
+  returned: success
+  type: int
 extras:
   description: Distributions that were added by hand, with their versions.
   returned: success
@@ -248,6 +254,7 @@ def describe(plan: Plan, observed: Observed, path: str) -> dict[str, Any]:
         "python": f"{path}/bin/python",
         "python_version": observed.interpreter.version if observed.interpreter else "",
         "digest": "",
+        "bytes_installed": 0,
         "extras": plan.extras,
         **plan.summary(),
     }
@@ -330,7 +337,7 @@ def main() -> None:
                 if plan.changed:
                     outcome = workshop.act(plan, observed)
                     stamp = outcome.stamp
-                    result["stderr"] = outcome.stderr
+                    result.update(stderr=outcome.stderr, bytes_installed=outcome.installed)
                 else:
                     stamp = workshop.refreshed(plan, observed)
         if plan.action == "rebuild":

@@ -145,6 +145,7 @@ MESSAGES: Mapping[str, Text] = {
     "report.total": Text("{seconds} in all", "共 {seconds}"),
     "report.others": Text("{count} quick ones", "其余 {count} 个很快的步骤"),
     "report.fetched": Text("{size} fetched", "下载 {size}"),
+    "report.installed": Text("{count} packages installed, {size} on disk", "安装 {count} 个软件包，占磁盘 {size}"),
     "report.file": Text("report    {path}", "报告      {path}"),
     "report.proven": Text("Proven {time} with the question: {question}", "于 {time} 验证，问题：{question}"),
     "report.speed": Text("tokens/s", "token/秒"),
@@ -328,6 +329,18 @@ def width(text: str) -> int:
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )
+
+
+def fit(text: str, columns: int) -> str:
+    """Return ``text`` cut to at most so many columns."""
+    if width(text) <= columns:
+        return text
+    kept = ""
+    for char in text:
+        if width(kept + char) > columns - 2:
+            break
+        kept += char
+    return (kept + "..")[: max(0, columns)]
 
 
 def spoken(setting: str, environment: Mapping[str, str]) -> str:

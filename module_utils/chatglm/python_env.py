@@ -347,6 +347,20 @@ def stat_digest(site: str, paths: Iterable[str]) -> str:
     return sha256_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
 
 
+def installed_bytes(path: str, minor: str, names: Iterable[str]) -> int:
+    """Return the size of all files that the distributions ``names`` of an environment list as theirs."""
+    site = site_packages(path, minor)
+    installed = distributions(site)
+    total = 0
+    for name in names:
+        for _, folder in installed.get(name, []):
+            record = read_record(site, folder)
+            for item, _ in record.entries if record else ():
+                with contextlib.suppress(OSError):
+                    total += os.lstat(f"{site}/{item}").st_size
+    return total
+
+
 @dataclass(frozen=True)
 class Record:
     """The RECORD of one installed distribution: its SHA-256 and what it lists (bytecode left out)."""

@@ -406,10 +406,16 @@ CHINESE = {
     # roles/summary
     "nothing: all is as it was when it was proven": "无：一切都和上次证明时一样",
     "nothing: all was in order": "无：一切正常",
-    "CUDA libraries installed": "已安装 CUDA 库",
-    "virtualenv built": "已建立虚拟环境",
-    "virtualenv built anew": "已重建虚拟环境",
-    "virtualenv repaired ({} packages)": "已修复虚拟环境（{0} 个软件包）",
+    "CUDA libraries: {}": "CUDA 库：{0}",
+    "installed": "已安装",
+    "virtualenv: {}": "虚拟环境：{0}",
+    "built": "已建立",
+    "built anew": "已重建",
+    "repaired": "已修复",
+    "verified": "已校验",
+    "cleared up": "已清理",
+    "{} packages": "{0} 个软件包",
+    "{} on disk": "占磁盘 {0}",
     "source repository: {}": "源码仓库：{0}",
     "clone": "克隆",
     "fetch": "取新提交",
@@ -423,21 +429,23 @@ CHINESE = {
     "to be fetched": "需要下载",
     "{} to be fetched": "需要下载 {0}",
     "found in place and verified": "已在原处并通过校验",
-    "web demo patched": "已给网页演示打补丁",
-    "service started": "已启动服务",
+    "web demo: {}": "网页演示：{0}",
+    "patched": "已打补丁",
+    "service: {}": "服务：{0}",
+    "started": "已启动",
     "your changes to {}": "你对 {0} 的修改",
     "your packages {}": "你的软件包 {0}",
     "other files beside the weights: {}": "权重旁边的其他文件：{0}",
     "would be made: {}": "将会进行：{0}",
-    "{} tokens/s, first after {} s, on {}": "{0} token/秒，首个 {1} 秒后，设备 {2}",
-    "{} tokens/s, first after {} s, on {}, GPU memory {}": "{0} token/秒，首个 {1} 秒后，设备 {2}，显存 {3}",
-    "{}/bin/chatglm start      (stop it with: chatglm stop)": "{0}/bin/chatglm start      （停止：chatglm stop）",
-    "runs in the background, and starts with the distribution; {}/bin/chatglm stop ends it, chatglm help tells more": (
-        "在后台运行，随发行版启动；停止：{0}/bin/chatglm stop，更多：chatglm help"
+    "{}, {} tokens/s, first after {} s, on {}": "{0}，{1} token/秒，首个 {2} 秒后，设备 {3}",
+    "{}, {} tokens/s, first after {} s, on {}, GPU memory {}": "{0}，{1} token/秒，首个 {2} 秒后，设备 {3}，显存 {4}",
+    "{}/bin/chatglm stop; of chatglm-run in a terminal: Ctrl+C": (
+        "{0}/bin/chatglm stop；终端里的 chatglm-run 用 Ctrl+C"
     ),
-    "runs in the background until the distribution stops; {}/bin/chatglm stop ends it, chatglm help tells more": (
-        "在后台运行，直到发行版停止；停止：{0}/bin/chatglm stop，更多：chatglm help"
-    ),
+    "does not run; to start it: {}/bin/chatglm start": "没有运行；启动：{0}/bin/chatglm start",
+    "runs in the background, and starts with the distribution": "在后台运行，随发行版启动",
+    "runs in the background until the distribution stops": "在后台运行，直到发行版停止",
+    "the same command without --check": "去掉 --check 再运行同样的命令",
     "run the same command again": "再运行一次同样的命令",
     # cuda_lookup.py
     "{} of CUDA {}, with a driver that supports CUDA {}": "CUDA {1} 的 {0}，而驱动支持到 CUDA {2}",
@@ -717,6 +725,8 @@ LABELS = {
     "start": "启动",
     "chat": "聊天",
     "open": "打开",
+    "stop": "停止",
+    "next": "下一步",
     "repair": "修复",
     "note": "说明",
     "warning": "注意",
@@ -765,16 +775,17 @@ def report(line: str) -> str:
     return word + " " * (COLUMNS - width(word)) + chinese(line[COLUMNS:].strip())
 
 
-def summary(line: str) -> str:
-    """Return a line of the role summary in Chinese; a list part by part."""
-    if line[:COLUMNS].strip() not in {"done", "would do", "kept"}:
-        return report(line)
-    parts = []
-    for part in line[COLUMNS:].split("; "):
-        head, weights, items = part.partition("weights: ")
-        told = "，".join(map(chinese, items.split(", "))) if weights and not head else ""
-        parts.append(CHINESE["weights: {}"].format(told) if told else chinese(part))
-    return report(line[:COLUMNS]) + "；".join(parts)
+def summary(line: str, language: str, again: bool = False) -> str:
+    """Return a line of the role summary; in Chinese what was done item by item. ``again``: the label stood above."""
+    label, text = line[:COLUMNS].strip(), line[COLUMNS:]
+    if language != "zh":
+        return " " * COLUMNS + text if again else line
+    name, colon, items = text.partition(": ")
+    if label in {"done", "would do"} and colon and f"{name}: {{}}" in CHINESE:
+        text = CHINESE[f"{name}: {{}}"].format("，".join(map(chinese, items.split(", "))))
+    elif label:  # below "proven" stands the answer, which is nobody's text here
+        text = chinese(text)
+    return report(" " * COLUMNS if again else line[:COLUMNS]) + text
 
 
 def failure(message: str) -> str:

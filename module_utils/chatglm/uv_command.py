@@ -32,6 +32,7 @@ from .python_env import (
     Wanted,
     claims,
     distributions,
+    installed_bytes,
     invalidate,
     make_stamp,
     planned,
@@ -88,10 +89,11 @@ class Sources:
 
 @dataclass
 class Outcome:
-    """What the work came to: the new stamp, and all that uv wrote to stderr (credentials masked)."""
+    """What the work came to: the new stamp, what uv wrote to stderr (credentials masked), bytes that it installed."""
 
     stamp: dict[str, Any]
     stderr: str = ""
+    installed: int = 0
     warnings: list[str] = field(default_factory=list)
 
 
@@ -641,7 +643,9 @@ class Workshop:
         write_json(f"{wanted.path}/{STAMP}", stamp)
         with contextlib.suppress(OSError):
             os.chmod(f"{wanted.path}/.lock", 0o644)  # uv lets everybody write it
-        return Outcome(stamp, self.stderr)
+        minor = ".".join(stamp["version"].split(".")[:2])
+        names = [pin.name for pin in plan.install] + [pin.name for pin, _ in plan.reinstall]
+        return Outcome(stamp, self.stderr, installed_bytes(wanted.path, minor, names))
 
 
 def _remove(path: str) -> None:

@@ -27,10 +27,14 @@ def host(**more):
         "time": "2026-11-22T20:00:00+00:00",
         "outcome": "changed",
         "lines": [
-            "done      virtualenv built; source repository: clone; weights: 8 files, 3.65 GB fetched",
-            "proven    2026-11-22T19:59:58+00:00  你好👋！我是人工智能助手 ChatGLM2-6B，很高兴见到你",
-            "start     /home/you/chatglm/bin/chatglm-run      (stop it with Ctrl+C)",
+            "done      virtualenv: built, 104 packages, 5.31 GB on disk",
+            "          source repository: clone",
+            "          weights: 8 files, 3.65 GB fetched",
+            "proven    2026-11-22T19:59:58+00:00, 21.4 tokens/s, first after 0.6 s, on cuda, GPU memory 4.20 GB",
+            '          "你好！我是人工智能助手 ChatGLM2-6B，很高兴见到你"',
+            "chat      runs in the background, and starts with the distribution",
             "open      http://127.0.0.1:7860",
+            "stop      /home/you/chatglm/bin/chatglm stop",
             "repair    run the same command again",
         ],
         "facts": {

@@ -310,6 +310,18 @@ def test_how_much_of_apt_s_files_is_there():
     assert apt.arrived("", files) == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Get:1 http://deb x 206 MB\nFetched 207 MB in 12s (17.2 MB/s)\nSelecting", "207 MB"),
+        ("Fetched 38.8 kB in 0s (2,148 kB/s)\n", "38.8 kB"),
+        ("Need to get 0 B/207 MB of archives.\n", ""),
+    ],
+)
+def test_how_much_apt_says_it_has_fetched(text, told):
+    assert apt.fetched(text) == told
+
+
 def test_apt_is_watched_from_its_download_to_its_end(monkeypatch):
     asked = []
 

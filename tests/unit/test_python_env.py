@@ -51,7 +51,12 @@ def test_create_then_nothing(host):
     assert first["python"] == str(host.path / "bin" / "python")
     assert len(first["digest"]) == 64
     assert host.version("beta") == "2.1"
+    compiled = set(host.site.rglob("*.pyc"))
+    files = [path for path in host.site.rglob("*") if path.is_file() and path not in compiled]
+    ours = [path for path in files if path.relative_to(host.site).parts[0].startswith(("alpha", "beta", "gamma"))]
+    assert first["bytes_installed"] == sum(path.stat().st_size for path in ours)
     second = host.good(uv="/nowhere/uv")
+    assert second["bytes_installed"] == 0
     assert (second["action"], second["changed"], second["diff"]) == ("none", False, {})
     assert (second["digest"], second["python_version"]) == (first["digest"], first["python_version"])
     assert sorted(os.listdir(host.home)) == ["cache", "venv"]

@@ -148,6 +148,7 @@ PROOF = {"model": {"answer": HOSTILE, "tokens_per_second": 21.4, "versions": {"t
 ANSWERS = {
     "host_facts": {"facts": FACTS, "plan": {"device": "cuda", "torch": "2.7.1"}},
     "model_snapshot": {"changed": True, "bytes_fetched": 3 << 20, "digest": "d" * 64},
+    "python_env": {"changed": True, "install": ["a==1"], "reinstall": ["b==1: x"], "bytes_installed": 5 << 20},
     "int4_smoke_test": {"report": PROOF, "time": "2026-11-22T20:00:00+00:00", "verdict": "ok", "verdicts": []},
 }
 
@@ -165,6 +166,7 @@ def project(tmp_path):
             {"name": "Sum up", "debug": {"msg": "done      nothing"}, "when": "sealed | default(false)"},
             {"name": "Leave", "meta": "end_host", "when": "sealed | default(false)"},
         ],
+        "virtualenv": [{"name": "Build", "python_env": {}}],
         "weights": [
             {"name": "Hold every file", "model_snapshot": {}},
             {
@@ -214,8 +216,9 @@ def test_a_run_then_one_with_nothing_to_do(project, tmp_path):
     told = project(hosts="web,two,")
     for line in (
         r"weights +\d+\.\d s  changed, 3.0 MB fetched",
+        r"virtualenv +\d+\.\d s  changed, 2 packages installed, 5.0 MB on disk",
         r"preflight +\d+\.\d s  in order",
-        "3.0 MB fetched, changed",
+        r" s in all, changed\n",
     ):
         assert len(re.findall(line, told)) == 2, told
     path = tmp_path / "out.html"

@@ -1,4 +1,4 @@
-"""What the summary says of the weights; Ansible itself renders it."""
+"""What the summary says; Ansible itself renders it."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.chatglm import messages
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,6 +39,54 @@ CASES = [
 ]
 
 
+HOME = "/home/you/chatglm-demo"
+UNCHANGED = {
+    "cuda_libs_found": {"skipped": True},
+    "virtualenv_result": {"changed": False, "install": [], "reinstall": [], "extras": {}, "bytes_installed": 0},
+    "source_result": {"changed": False, "modified": []},
+    "weights_result": {"changed": False, "files": [], "bytes_fetched": 0, "extra_files": []},
+    "web_demo_result": {"changed": False},
+    "service_result": {"kind": "none", "started": False, "runs": False},
+    "smoke_test_result": {
+        "verdict": "ok",
+        "time": "2026-11-22T13:24:46+00:00",
+        "report": {
+            "model": {
+                "answer": "你好👋！" + "我是\n小模型" * 30,
+                "tokens_per_second": 7.613,
+                "first_token_seconds": 0.2,
+            }
+        },
+    },
+    "preflight_found": {"plan": {"device": "cpu"}},
+    "summary_home": HOME,
+    "summary_url": "http://127.0.0.1:7860",
+}
+
+
+def play(tmp_path, tasks, check=False, **variables):
+    """Run tasks with the role's variables, and return what Ansible said."""
+    played = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars": {**UNCHANGED, **variables},
+        "vars_files": [str(ROOT / "roles/summary/vars/main.yml")],
+        "tasks": tasks,
+    }
+    (tmp_path / "play.json").write_text(json.dumps([played]))
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "play.json"]
+    environment = {**os.environ, "ANSIBLE_CONFIG": "absent", "ANSIBLE_STDOUT_CALLBACK": "default"}
+    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment |= {
+        "ANSIBLE_FILTER_PLUGINS": str(ROOT / "filter_plugins"),
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+    }
+    command += ["--check"] if check else []
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check"])
 def test_weights(tmp_path, check):
     chosen = [(result, text) for mode, result, text in CASES if mode == check]
@@ -52,20 +101,103 @@ def test_weights(tmp_path, check):
         "ansible.builtin.assert": {"that": "(__summary_gpu | int | human_readable) == '7.00 Bytes'"},
         "vars": {"smoke_test_result": {"report": {"model": {"gpu": {"reserved_peak": 7}}}}},
     }
-    # The other parts of the line are of no interest here.
-    others = ["cuda_libs_again", "virtualenv_result", "source_result", "web_demo_result"]
-    play = {
-        "hosts": "localhost",
-        "gather_facts": False,
-        "vars": {name: {"changed": False} for name in others},
-        "vars_files": [str(ROOT / "roles/summary/vars/main.yml")],
-        "tasks": [task, gpu],
-    }
-    (tmp_path / "play.json").write_text(json.dumps([play]))
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "play.json"]
-    environment = {**os.environ, "ANSIBLE_CONFIG": "absent", "ANSIBLE_STDOUT_CALLBACK": "default"}
-    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    command += ["--check"] if check else []
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("ok: [localhost] => (item=") == len(chosen)
+    assert play(tmp_path, [task, gpu], check).count("ok: [localhost] => (item=") == len(chosen)
+
+
+def block(tmp_path, language="en", check=False, **variables):
+    """Return the summary's lines."""
+    file = tmp_path / "lines.json"
+    copy = {"content": f"{{{{ summary_lines | spoken('{language}') | to_json }}}}", "dest": str(file)}
+    play(tmp_path, [{"ansible.builtin.copy": copy, "check_mode": False}], check, **variables)
+    lines = json.loads(file.read_text())
+    assert all(messages.width(line) <= 92 for line in lines), lines
+    return lines
+
+
+STANDING = [
+    "proven    2026-11-22T13:24:46+00:00, 7.6 tokens/s, first after 0.2 s, on cpu",
+    '          "你好！' + "我是 小模型" * 6 + "我是 小..",
+]
+BY_HAND = [
+    f"start     {HOME}/bin/chatglm start",
+    "open      http://127.0.0.1:7860",
+    f"stop      {HOME}/bin/chatglm stop; of chatglm-run in a terminal: Ctrl+C",
+]
+REPAIR = "repair    run the same command again"
+WORK = {
+    "cuda_libs_found": {"missing": ["cudart"]},
+    "cuda_libs_installed": {"changed": True, "fetched": "206 MB"},
+    "virtualenv_result": {
+        "changed": True,
+        "action": "create",
+        "install": ["a==1", "b==1"],
+        "reinstall": [],
+        "extras": {"mine": "1"},
+        "bytes_installed": 3 << 20,
+    },
+    "source_result": {"changed": True, "plan": "clone", "modified": [{"path": "a.py", "kind": "edited"}]},
+    "web_demo_result": {"changed": True},
+    "service_result": {"kind": "systemd", "started": True, "runs": True},
+}
+
+
+def test_nothing_to_do(tmp_path):
+    assert block(tmp_path) == ["done      nothing: all was in order", *STANDING, *BY_HAND, REPAIR]
+
+
+def test_each_role_s_work_has_a_line(tmp_path):
+    assert block(tmp_path, **WORK) == [
+        "done      CUDA libraries: installed, 206 MB fetched",
+        "          virtualenv: built, 2 packages, 3.00 MB on disk",
+        "          source repository: clone",
+        "          web demo: patched",
+        "          service: started",
+        "kept      your changes to a.py",
+        "          your packages mine",
+        *STANDING,
+        "chat      runs in the background, and starts with the distribution",
+        "open      http://127.0.0.1:7860",
+        f"stop      {HOME}/bin/chatglm stop",
+        REPAIR,
+    ]
+
+
+def test_the_same_in_chinese(tmp_path):
+    lines = block(tmp_path, "zh", **WORK)
+    assert lines[:8] == [
+        "完成      CUDA 库：已安装，下载 206 MB",
+        "          虚拟环境：已建立，2 个软件包，占磁盘 3.00 MB",
+        "          源码仓库：克隆",
+        "          网页演示：已打补丁",
+        "          服务：已启动",
+        "保留      你对 a.py 的修改",
+        "          你的软件包 mine",
+        "已证明    2026-11-22T13:24:46+00:00，7.6 token/秒，首个 0.2 秒后，设备 cpu",
+    ]
+    assert lines[-4:] == [
+        "聊天      在后台运行，随发行版启动",
+        "打开      http://127.0.0.1:7860",
+        f"停止      {HOME}/bin/chatglm stop",
+        "修复      再运行一次同样的命令",
+    ]
+
+
+def test_a_preview_says_what_comes_next_and_of_nothing_that_it_is_there(tmp_path):
+    due = {"verdict": "due", "due_reason": "never proven"}
+    lines = block(tmp_path, check=True, **{**WORK, "smoke_test_result": due, "cuda_libs_installed": {"skipped": True}})
+    assert lines[0] == "would do  CUDA libraries: installed"
+    assert lines[-2:] == ["proof     would be made: never proven", "next      the same command without --check"]
+    assert not [line for line in lines if line.startswith(("chat", "open", "start", "stop"))]
+
+
+@pytest.mark.parametrize(
+    ("service", "told"),
+    [
+        ({"kind": "background", "runs": True}, "chat      runs in the background until the distribution stops"),
+        ({"kind": "systemd", "runs": False}, f"chat      does not run; to start it: {HOME}/bin/chatglm start"),
+    ],
+)
+def test_the_service(tmp_path, service, told):
+    lines = block(tmp_path, service_result={"started": False, **service})
+    assert told in lines
+    assert any(line.startswith("stop") for line in lines) == service["runs"]
