@@ -104,6 +104,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self.kind = self.path = ""
         self.language = "en"
         self.secrets: set[str] = set()
+        self.sealed: set[str] = set()
         self.asked: dict[str, Any] = {}
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
@@ -181,6 +182,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if role in ("summary", "preflight") and task.name == "Sum up":
             host["lines"] = str(value.get("msg", "")).splitlines()
             host["outcome"] = "same" if role == "preflight" else "ok"
+            self.sealed |= {name} if role == "preflight" else set()
         if outcome in ("failed", "unreachable"):
             host["failure"] = str(value.get("msg") or value.get("module_stderr") or value.get("exception") or "")[:4000]
         if task.action == "doctor" and "checks" in value:
@@ -199,7 +201,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                 host["outcome"] = "unreachable" if summary["unreachable"] else "failed"
             else:
                 host["failure"] = ""
-                if host["outcome"] != "same" and summary["changed"]:
+                if summary["changed"]:  # of a sealed host too: a service that had ended was started again
                     host["outcome"] = "would" if context.CLIARGS.get("check") else "changed"
         path = self._write()
         # Programs that read the output want nothing between its lines.
@@ -244,7 +246,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         for name, host in self.hosts.items():
             host["time"] = now
             host["doctor"] = host["doctor"] or examined.get(name, {})
-            if host["outcome"] == "same" and before.get(name, {}).get("outcome") in ("ok", "changed", "same"):
+            if name in self.sealed and before.get(name, {}).get("outcome") in ("ok", "changed", "same"):
                 # Nothing was looked at beyond the host itself: what was seen at the proof still stands.
                 old = before[name]
                 host["since"] = old["since"] or old["time"]

@@ -159,6 +159,17 @@ runs:
   description: Whether the service runs, or will with RV(todo) done.
   returned: with O(state=present)
   type: bool
+found:
+  description:
+    - The service as it was found; kind, active, pid, current (serves what is installed now), enabled (but for a unit
+      that does not start with the distribution), condition (running, activating, no_memory, failed, gone, stopped), why
+      it failed, unit (whether there is one of this installation).
+  returned: with O(state=present)
+  type: dict
+stale:
+  description: Files of the service that differ in more than who talks to the command, and in which language.
+  returned: with O(state=present)
+  type: list
 log:
   description: The command that shows the log.
   returned: with O(state=present)
@@ -169,6 +180,7 @@ answer:
   type: str
 """
 
+import json
 import os
 import shutil
 import sys
@@ -195,7 +207,7 @@ from ansible.module_utils.chatglm import (
 )
 from ansible.module_utils.chatglm.addresses import loopback
 from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import unusable, user_name, write_atomic
+from ansible.module_utils.chatglm.files import read_json, unusable, user_name, write_atomic
 from ansible.module_utils.chatglm.processes import source_of
 
 PARTS = (command, failure, files, host, libcuda_worker, messages, page, processes, seal, service)
@@ -285,6 +297,15 @@ def plan_files(wanted: dict[str, tuple[bytes, int]]) -> dict[str, tuple[bytes, i
         if now != content or (mode & 0o100 and not os.access(path, os.X_OK)):
             stale[path] = (content, mode)
     return stale
+
+
+def talk_only(path: str, content: bytes) -> bool:
+    """Tell whether a file of settings differs from ``content`` in nothing that the page is made from."""
+    if os.path.basename(path) != os.path.basename(service.settings_path("")):
+        return False
+    before, after = read_json(path), json.loads(content)
+    talk = {"language": "", "control": {}}
+    return isinstance(before, dict) and {**before, **talk} == {**after, **talk}
 
 
 def plan_link(target: str) -> tuple[bool, str]:
@@ -386,6 +407,12 @@ def present(module: AnsibleModule) -> dict[str, Any]:
         "unit": text,
         "started": bool({"start", "restart"} & set(todo)),
         "runs": kind != "none" and (state["active"] or "start" in todo),
+        "found": {
+            **{name: state[name] for name in ("kind", "active", "pid", "current", "enabled")},
+            **dict(zip(("condition", "why"), service.condition(home, state), strict=True)),
+            "unit": bool(state["unit"]) and not state["foreign"],
+        },
+        "stale": [path for path in own if not talk_only(path, stale[path][0])],
         "log": "journalctl --unit chatglm" if kind == "systemd" else service.place(home, "chatglm.log"),
         "diff": difference(home, stale),
     }

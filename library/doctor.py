@@ -46,8 +46,8 @@ options:
   evidence:
     description:
       - What is known already. C(settings) (problems), C(host) (of M(host_facts)), and of the site's modules in check
-        mode C(cuda_libs), C(virtualenv), C(source), C(weights), C(web_demo), C(proof). What is left out counts as not
-        looked at.
+        mode C(cuda_libs), C(virtualenv), C(source), C(weights), C(web_demo), C(proof), C(service). What is left out
+        counts as not looked at.
     type: dict
     required: true
   site:
@@ -55,7 +55,7 @@ options:
     type: str
     default: ./bootstrap ansible-playbook site.yml -i INVENTORY
   deep:
-    description: The site's modules have read every file.
+    description: The site's modules have read every file; the service is asked a question.
     type: bool
     default: false
   language:
@@ -156,8 +156,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import checks, doctor_worker, messages, snapshot
+from ansible.module_utils.chatglm import checks, command, doctor_worker, messages, snapshot
 from ansible.module_utils.chatglm.addresses import masked
+from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file
 from ansible.module_utils.chatglm.lock import holder
 from ansible.module_utils.chatglm.processes import die_with_parent, source_of
@@ -477,6 +478,18 @@ class Probes:
     def tokenizer(self) -> dict[str, Any]:
         """Build the tokenizer, in the process that has imported torch."""
         return self.workers[0].ask({"tokenizer": self.params["model_path"], "text": "你好 hello"})
+
+    def answer(self) -> dict[str, Any]:
+        """Ask the service a question."""
+        chat = command.Chat(self.params["home"])
+        seen = {"asked": chat.app != "streamlit", "text": "", "error": ""}
+        if seen["asked"]:
+            try:
+                seen["text"] = command.ask(chat, chat.page(self.params["timeout"]), "你好")[:60]
+                seen["error"] = "" if seen["text"] else "an empty answer"
+            except Failure as failure:
+                seen["error"] = failure.found
+        return seen
 
     def stop(self) -> None:
         """End what was started."""

@@ -172,7 +172,7 @@ facts:
     service:
       type: dict
       description: "The chat as a service: kind (systemd, background, none), active, pid, current (serves what is
-        installed now)."
+        installed now), enabled (but for a unit that does not start with the distribution)."
     gpus: {type: list, description: "index, uuid, name, memory_total, memory_free, capability, usable (by libcuda)."}
     nvidia:
       type: dict
@@ -518,7 +518,7 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
         "memory": host.parse_meminfo(read("/proc/meminfo")),
         "disk": disk,
         "port": port,
-        "service": {name: running[name] for name in ("kind", "active", "pid", "current")},
+        "service": {name: running[name] for name in ("kind", "active", "pid", "current", "enabled")},
         "gpus": nvidia.merge_gpus(cuda["gpus"], listed),
         "nvidia": {
             "dxg": dxg,

@@ -24,10 +24,10 @@ Evidence = Dict[str, Any]  # noqa: UP006
 """What is known of a host.
 
 ``context``: device, home, port and the like (see :data:`FIELDS`); ``settings``: problems; ``host``: what host_facts
-returned; ``cuda_libs``, ``virtualenv``, ``source``, ``weights``, ``web_demo``, ``proof``: what the site's modules
-returned in check mode (``failed`` and ``msg`` when they failed). Then the doctor's own probes, each only when a judge
-asked for it by returning None: ``lock``, ``proxies``, ``page``, ``windows_page``, ``sums``, ``module_cache``,
-``imports``, ``tokenizer``, ``proof_record``.
+returned; ``cuda_libs``, ``virtualenv``, ``source``, ``weights``, ``web_demo``, ``proof``, ``service``: what the site's
+modules returned in check mode (``failed`` and ``msg`` when they failed). Then the doctor's own probes, each only when a
+judge asked for it by returning None: ``lock``, ``proxies``, ``page``, ``windows_page``, ``sums``, ``module_cache``,
+``imports``, ``tokenizer``, ``proof_record``, ``answer``.
 """
 
 
@@ -38,14 +38,15 @@ class Finding:
     Attributes:
         verdict: ok, repairable (by site.yml), yours (only the user can) or unknown.
         evidence: the value found: as the tools say it, or in words of our own in both languages.
-        todo: the exact line for this host where the entry's remedy is only the general one.
+        todo: the exact line for this host where the entry's remedy is only the general one; in both languages where it
+            takes the place of that in both.
         applies: False where the check has nothing to look for on this host (a GPU's on ``chatglm_device=cpu``).
 
     """
 
     verdict: str
     evidence: str | Text
-    todo: str = ""
+    todo: str | Text = ""
     applies: bool = True
 
 
@@ -612,6 +613,75 @@ def _proof(evidence: Evidence) -> Finding | None:
     if record["verdict"] == "failed" and record["reasons"]:
         return Finding(REPAIRABLE, f"{proof['due_reason']}: {'; '.join(record['reasons'])}")
     return Finding(REPAIRABLE, proof["due_reason"])
+
+
+def _service(evidence: Evidence) -> Finding | None:
+    service = evidence.get("service") or {}
+    if service.get("failed"):
+        return Finding(YOURS, *split_failure(str(service.get("msg", "no message"))))
+    if "todo" not in service:
+        return Finding(UNKNOWN, _plain(str(service.get("msg", "not looked at"))))
+    found, todo = service["found"], set(service["todo"])
+    condition, pid = found["condition"], found["pid"]
+    if service["kind"] == "none":
+        if todo:
+            return Finding(REPAIRABLE, Text("it is there, though none is wanted", "设置为不要服务，却有一个"))
+        return Finding(OK, Text("none is wanted (chatglm_service)", "设置为不要服务（chatglm_service）"), applies=False)
+    home = evidence["context"]["home"]
+    if condition == "no_memory":
+        close = Text(
+            f"close what uses the GPU (nvidia-smi), then: {home}/bin/chatglm start",
+            f"关闭占用显卡的程序（nvidia-smi），然后运行 {home}/bin/chatglm start",
+        )
+        return Finding(YOURS, Text("it ended because memory ran out", "因内存或显存不足而结束"), close)
+    if "write" in todo:
+        return Finding(REPAIRABLE, Text("its unit file is missing or changed", "它的单元文件缺失或被改动"))
+    if condition == "failed":
+        log = service["log"]
+        told = Text(f"it failed ({found['why']}); its log: {log}", f"失败（{found['why']}）；日志：{log}")
+        return Finding(REPAIRABLE, told)
+    if "enable" in todo:
+        return Finding(REPAIRABLE, Text("it does not start with the distribution", "它不随发行版启动"))
+    if found["unit"] and service["kind"] == "background":
+        return Finding(
+            REPAIRABLE, Text("systemd, which would run it, is switched off", "本该由 systemd 运行，而它没有启用")
+        )
+    if condition == "gone":
+        return Finding(
+            REPAIRABLE, Text("it was killed, or the distribution was stopped", "它被终止了，或者发行版停止过")
+        )
+    if service["stale"]:
+        changed = _listed(service["stale"])
+        return Finding(REPAIRABLE, Text(f"missing or changed: {changed}", f"缺失或被改动：{changed}"))
+    if condition == "stopped":
+        told = Text(f"stopped; to start it: {home}/bin/chatglm start", f"已停止；启动：{home}/bin/chatglm start")
+        return Finding(OK, told)
+    if found["kind"] != service["kind"]:
+        return Finding(REPAIRABLE, Text("it runs, but not under systemd", "在运行，但不由 systemd 管理"))
+    if not found["current"]:
+        old = Text(f"process {pid} serves what was installed before", f"进程 {pid} 用的是以前安装的内容")
+        return Finding(REPAIRABLE, old)
+    if condition == "activating":
+        return Finding(OK, Text("it is starting", "正在启动"))
+    return _answering(evidence, Text(f"runs, process {pid}", f"在运行，进程 {pid}"))
+
+
+def _answering(evidence: Evidence, runs: Text) -> Finding | None:
+    """Return the finding on a service that runs: only a question shows whether its page is dead."""
+    if not evidence["context"]["deep"]:
+        return Finding(
+            OK, Text(f"{runs.en}; not asked (doctor_deep asks)", f"{runs.zh}；没有提问（doctor_deep 才提问）")
+        )
+    seen = evidence.get("answer")
+    if seen is None:
+        return None
+    if not seen["asked"]:
+        return Finding(OK, Text(f"{runs.en}; only a browser can ask it", f"{runs.zh}；只有浏览器能提问"))
+    if seen["text"]:
+        return Finding(OK, Text(f"{runs.en}, answers: {seen['text']}", f"{runs.zh}，回答：{seen['text']}"))
+    again = f"{evidence['context']['home']}/bin/chatglm restart"
+    told = Text(f"{runs.en}, but does not answer: {seen['error']}", f"{runs.zh}，但不回答：{seen['error']}")
+    return Finding(YOURS, told, Text(again, again))
 
 
 # --- the registry -----------------------------------------------------------------------------------------------------
@@ -1598,6 +1668,24 @@ CHECKS: tuple[Check, ...] = (
         probe="proof_record",
         symptoms=("Connection errored out", *_OOM, _INT4),
     ),
+    Check(
+        "service",
+        Text("the chat in the background", "后台的对话"),
+        Text(
+            "the chat in the background has ended, cannot start, or serves something old",
+            "后台的对话结束了、无法启动，或用的是旧的内容",
+        ),
+        AGAIN,
+        _service,
+        cost=3,
+        needs=("settings", "home_not_folder", "proof"),
+        probe="answer",
+        symptoms=(
+            "memory ran out; it is not started again",
+            "Start request repeated too quickly",
+            "chatglm.service: Failed",
+        ),
+    ),
 )
 
 UNREACHABLE = Check(
@@ -1674,6 +1762,8 @@ def remedy(check: Check, finding: Finding, language: str, context: Mapping[str, 
     general = fill(check.remedy, language, context)
     if not finding.todo:
         return general
+    if isinstance(finding.todo, Text):
+        return fill(finding.todo, language, context)
     return finding.todo if language == "en" else f"{general}（{finding.todo}）"
 
 

@@ -148,17 +148,8 @@ def restart(chat: Chat, options: argparse.Namespace) -> int:
 
 def describe(chat: Chat, state: dict[str, Any]) -> str:
     """Return the state of the service in words."""
-    show = state["show"]
-    if state["active"]:
-        if show.get("ActiveState") == "activating":
-            return chat.phrase("activating")
-        return chat.phrase("running", kind=chat.phrase(chat.kind(state)), pid=state["pid"])
-    ended = str(show.get("ExecMainStatus") or (read_json(service.place(chat.home, "process.json")) or {}).get("ended"))
-    if ended == str(unit.OUT_OF_MEMORY):
-        return chat.phrase("no_memory")
-    if show.get("ActiveState") == "failed" or ended not in ("None", "0"):
-        return chat.phrase("failed", why=show.get("Result") or ended)
-    return chat.phrase("stopped")
+    word, why = service.condition(chat.home, state)
+    return chat.phrase(word, kind=chat.phrase(chat.kind(state)), pid=state["pid"], why=why)
 
 
 def status(chat: Chat, options: argparse.Namespace) -> int:

@@ -85,6 +85,10 @@ MESSAGES: Mapping[str, Text] = {
         "已停止：内存或显存不足。请关闭占用显卡的程序（nvidia-smi），然后运行 chatglm start",
     ),
     "command.failed": Text("failed ({why}); see the log", "失败（{why}）；请看日志"),
+    "command.gone": Text(
+        "not running: killed, or the distribution was stopped; start it with: chatglm start",
+        "没有运行：被终止，或发行版停止过；启动：chatglm start",
+    ),
     "command.stopped": Text("stopped; start it with: chatglm start", "已停止；启动：chatglm start"),
     "command.answers": Text("answers", "有响应"),
     "command.answers_not": Text("does not answer ({status})", "无响应（{status}）"),

@@ -95,7 +95,8 @@ def observe(home: str, path: str = unit.PATH) -> dict[str, Any]:
 
     ``kind`` is systemd, background or none; ``unit`` is the unit file's text, ``foreign`` whether it belongs to another
     installation; ``active`` whether it runs or is about to, ``pid`` of its first process, ``current`` whether that
-    serves what is installed now; ``show`` what systemctl says.
+    serves what is installed now; ``enabled`` is False for a unit that does not start with the distribution;
+    ``show`` what systemctl says.
     """
     found: dict[str, Any] = {"kind": "none", "unit": "", "foreign": False, "active": False, "pid": 0, "show": {}}
     with contextlib.suppress(OSError):
@@ -106,6 +107,7 @@ def observe(home: str, path: str = unit.PATH) -> dict[str, Any]:
         found["show"] = show = unit.parse_show(systemctl("show", "--property", ",".join(unit.SHOWN), unit.NAME)[1])
         found["active"] = show.get("ActiveState") in ("active", "activating", "reloading")
         found["pid"] = int(show.get("MainPID") or 0)
+    found["enabled"] = found["kind"] != "systemd" or found["show"].get("UnitFileState") == "enabled"
     pid = 0 if found["active"] else supervisor(home)
     if pid:
         found.update(kind="background", active=True, pid=pid)
@@ -113,6 +115,29 @@ def observe(home: str, path: str = unit.PATH) -> dict[str, Any]:
     known = isinstance(serving, dict) and serving.get("pid") == found["pid"] != 0
     found["current"] = known and serving["start"] == started(found["pid"]) and serving["stamp"] == stamp(home)
     return found
+
+
+def condition(home: str, state: dict[str, Any]) -> tuple[str, str]:
+    """Return how the service does whose state :func:`observe` returned, in a word, and why it failed.
+
+    The words: running, activating, no_memory, failed (it crashed too often), gone (killed, or the distribution was
+    stopped; without systemd), stopped (by the user, or never started).
+    """
+    show = state["show"]
+    if state["active"]:
+        return "activating" if show.get("ActiveState") == "activating" else "running", ""
+    if state["kind"] == "systemd":
+        if show.get("ActiveState") != "failed":
+            return "stopped", ""
+        ended, why = show.get("ExecMainStatus"), show.get("Result", "")
+        no_memory = ended == str(unit.OUT_OF_MEMORY) or why == "oom-kill"
+        return ("no_memory", "") if no_memory else ("failed", f"{why}, status {ended}")
+    note = read_json(place(home, "process.json"))
+    if not isinstance(note, dict):
+        return "stopped", ""
+    if "ended" not in note:
+        return "gone", ""
+    return ("no_memory", "") if note["ended"] == unit.OUT_OF_MEMORY else ("failed", f"status {note['ended']}")
 
 
 def belongs(pid: int, state: dict[str, Any]) -> bool:

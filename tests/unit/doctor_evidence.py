@@ -67,6 +67,32 @@ def file(size=100, head=b"", found=""):
     return snapshot.Seen({**STAT, "size": size, "inode": 2}, head, found)
 
 
+SERVICE = {
+    "kind": "systemd",
+    "todo": [],
+    "stale": [],
+    "log": "journalctl --unit chatglm",
+    "found": {
+        "kind": "systemd",
+        "active": True,
+        "pid": 42,
+        "current": True,
+        "enabled": True,
+        "condition": "running",
+        "why": "",
+        "unit": True,
+    },
+}
+
+
+def service(todo=(), wanted="systemd", stale=(), **found):
+    """What chat_service returns in check mode."""
+    return {**SERVICE, "kind": wanted, "todo": list(todo), "stale": list(stale), "found": {**SERVICE["found"], **found}}
+
+
+DEAD = {"active": False, "pid": 0, "current": False}
+BACKGROUND = {"kind": "background", "unit": False}
+
 HEALTHY = {
     "settings": {"problems": []},
     "host": host(),
@@ -93,6 +119,8 @@ HEALTHY = {
     },
     "tokenizer": {"error": "", "tokens": 4, "text": "你好"},
     "proof_record": {"verdict": "ok", "time": "", "reasons": []},
+    "service": SERVICE,
+    "answer": {"asked": True, "text": "你好", "error": ""},
     "context": {
         "device": "cuda",
         "home": HOME,
@@ -255,6 +283,28 @@ FAULTS = [
     ("proof", "repairable", "the answer is empty", {
         "proof": {"due": True, "due_reason": "the last proof failed"},
         "proof_record": {"verdict": "failed", "time": "", "reasons": ["the answer is empty"]}}),
+    ("service", "yours", "memory ran out", {"service": service(["start"], **DEAD, condition="no_memory")}),
+    ("service", "yours", "another program", {"service": {
+        "failed": True, "msg": "Found: the unit belongs to another program. Expected: no other unit. To do: rm it"}}),
+    ("service", "repairable", "start-limit-hit", {
+        "service": service(["start"], **DEAD, condition="failed", why="start-limit-hit, status 1")}),
+    ("service", "repairable", "killed", {
+        "service": service(["start"], "background", **DEAD, **BACKGROUND, condition="gone")}),
+    ("service", "repairable", "unit file", {
+        "service": service(["write", "enable", "start"], **DEAD, kind="none", unit=False, condition="stopped")}),
+    ("service", "repairable", "unit file", {"service": service(["write", "restart"])}),
+    ("service", "repairable", "does not start with", {"service": service(["enable"], enabled=False)}),
+    ("service", "repairable", "switched off", {
+        "service": service(["start"], "background", **DEAD, kind="none", condition="stopped")}),
+    ("service", "repairable", "not under systemd", {
+        "service": service(["stop", "start"], kind="background", unit=True)}),
+    ("service", "repairable", "process 42 serves", {"service": service(["restart"], current=False)}),
+    ("service", "repairable", "lib/chatglm/page.py", {
+        "service": service(["restart"], stale=[f"{HOME}/lib/chatglm/page.py"])}),
+    ("service", "repairable", "none is wanted", {"service": service(["remove"], "none")}),
+    ("service", "yours", "does not answer: status 500", {
+        "context": {**HEALTHY["context"], "deep": True},
+        "answer": {"asked": True, "text": "", "error": "status 500"}}),
 ]  # fmt: skip
 """Each fault, planted alone in the evidence of a healthy host: exactly one check must name it."""
 
@@ -278,5 +328,15 @@ HARMLESS = [
     ("sources", "weights answer", {"host": host(facts(sources=[{
         "name": "weights", "remedy": "", "urls": [{"url": "https://h", "reachable": True, "error": ""}]}]))}),
     ("weights_digest", "all read", {"context": {**HEALTHY["context"], "deep": True}}),
+    ("service", "not asked", {"service": service()}),
+    ("service", "answers: 你好", {"context": {**HEALTHY["context"], "deep": True}}),
+    ("service", "only a browser", {
+        "context": {**HEALTHY["context"], "deep": True}, "answer": {"asked": False, "text": "", "error": ""}}),
+    ("service", "stopped; to start it", {"service": service(["start"], **DEAD, condition="stopped")}),
+    ("service", "stopped; to start it", {
+        "service": service(["start"], "background", **{**DEAD, **BACKGROUND, "kind": "none"}, condition="stopped")}),
+    ("service", "starting", {"service": service(condition="activating")}),
+    ("service", "not asked", {"service": service(["restart"])}),  # only the language of the command is another
+    ("service", "none is wanted", {"service": service([], "none", **DEAD, kind="none", unit=False)}),
     ("windows_page", "no WSL", {"windows_page": {"asked": False, "why": "no WSL", "status": "", "error": ""}}),
 ]  # fmt: skip

@@ -497,7 +497,8 @@ def test_healthy_host(tmp_path, model):
     python.write_text(PYTHON.format(python=sys.executable))
     python.chmod(0o755)
     evidence = {
-        name: HEALTHY[name] for name in ("settings", "host", "virtualenv", "source", "weights", "web_demo", "proof")
+        name: HEALTHY[name]
+        for name in ("settings", "host", "virtualenv", "source", "weights", "web_demo", "proof", "service")
     }
     evidence["host"] = {**evidence["host"], "likely": {**evidence["host"]["likely"], "device": "cpu"}}
     task = {

@@ -164,6 +164,7 @@ def project(tmp_path):
         "preflight": [
             {"name": "Look at the host", "host_facts": {}},
             {"name": "Sum up", "debug": {"msg": "done      nothing"}, "when": "sealed | default(false)"},
+            {"name": "Start", "command": "true", "when": "dead | default(false)"},
             {"name": "Leave", "meta": "end_host", "when": "sealed | default(false)"},
         ],
         "virtualenv": [{"name": "Build", "python_env": {}}],
@@ -240,6 +241,8 @@ def test_a_run_then_one_with_nothing_to_do(project, tmp_path):
     assert again["outcome"] == "same"
     assert again["proof"] == found["web"]["proof"], "what was seen at the proof still stands"
     assert again["since"] == found["web"]["time"]
+    assert "in all, changed" in project("-e", '{"sealed": true, "dead": true}'), "the service was started again"
+    assert hosts_of(path)["web"]["proof"] == found["web"]["proof"]
     assert not [name for name in os.listdir(tmp_path) if name.startswith((".out", "out.html."))], "nothing half-written"
 
 

@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 import chat_service
+import doctor
 import int4_smoke_test
 import pytest
-from ansible.module_utils.chatglm import command, service, unit
+from ansible.module_utils.chatglm import checks, command, service, unit
 from ansible.module_utils.chatglm.failure import Failure
 
 SETTINGS = unit.Settings("/home/me/chatglm", "me", "/usr/bin/python3", "cuda", True)
@@ -296,6 +297,115 @@ def test_a_preview_shows_of_the_commands_modules_only_which(run_module, host, ho
     [part] = run_module(chat_service, check=True, service="none", **host)["diff"]
     assert part["before"] == ""
     assert sorted(line.split()[0] for line in part["after"].splitlines()) == names
+
+
+# --- what the doctor makes of it ---
+
+CHECK = checks.BY_CODE["service"]
+
+
+@pytest.fixture
+def examined(run_module, host, home):
+    """Return a function that lets the doctor judge the service, by what the module says in check mode."""
+
+    def judge(deep=False, **options):
+        said = run_module(chat_service, check=True, **{**host, **options})
+        probes = doctor.Probes({"home": str(home), "timeout": 5, "record": "/no"}, {}, "")
+        evidence = {"service": said, "context": {"home": str(home), "deep": deep, "site": "site.yml"}}
+        return checks.examine(evidence, probes, checks=[CHECK])[0]
+
+    return judge
+
+
+def told(result):
+    return result["verdict"], result["evidence"]
+
+
+def test_the_doctor_on_a_service_without_systemd(run_module, examined, host, home, monkeypatch):
+    assert told(examined()) == ("ok", f"stopped; to start it: {home}/bin/chatglm start")
+    run_module(chat_service, **host)
+    pid = service.supervisor(str(home))
+    within(20, lambda: service.observe(str(home), host["unit_path"])["current"])
+    assert told(examined()) == ("ok", f"runs, process {pid}; not asked (doctor_deep asks)")
+    assert told(examined(language="zh", control={"host": "other"}))[0] == "ok"
+    dead = examined(deep=True)
+    assert dead["verdict"] == "yours"
+    assert "does not answer" in dead["evidence"]
+    assert dead["remedy"] == f"{home}/bin/chatglm restart"
+    monkeypatch.setattr(command, "ask", lambda *_: "hello")
+    assert told(examined(deep=True)) == ("ok", f"runs, process {pid}, answers: hello")
+    assert told(examined(service="none"))[0] == "repairable"
+
+    (home / "source").mkdir()
+    (home / "source" / "web_demo.py").touch()
+    assert told(examined()) == ("repairable", f"process {pid} serves what was installed before")
+    assert service.stop_background(str(home))
+    assert told(examined())[1].startswith("stopped; to start it")
+
+    run_module(chat_service, **host)
+    os.kill(service.supervisor(str(home)), signal.SIGKILL)
+    within(5, lambda: not service.supervisor(str(home)))
+    assert told(examined()) == ("repairable", "it was killed, or the distribution was stopped")
+    (home / "bin" / "chatglm").unlink()
+    (home / "state" / "service").rename(home / "away")
+    assert told(examined()) == ("repairable", f"missing or changed: {home}/bin/chatglm")
+
+
+@pytest.mark.parametrize(
+    ("page", "verdict", "piece"),
+    [
+        ("echo 'torch.OutOfMemoryError: CUDA out of memory.' >&2; exit 1", "yours", "memory ran out"),
+        ("exit 7", "repairable", "it failed (status 7); its log:"),
+    ],
+)
+def test_the_doctor_on_a_page_that_died(examined, home, page, verdict, piece):
+    (home / "bin" / "chatglm-run").write_text(f"#!/bin/sh\n{page}\n")
+    supervise = (
+        f"import sys; sys.path.insert(0, '{home}/lib'); from chatglm import service; "
+        f"service.Stop.sleep = lambda *_: None; service.supervise('{home}', lambda _: '')"  # the pauses take minutes
+    )
+    subprocess.run([sys.executable, "-IBc", supervise], check=True, timeout=60)
+    result = examined()
+    assert result["verdict"] == verdict
+    assert piece in result["evidence"]
+
+
+UNIT_STATES = [
+    ({"ActiveState": "active", "MainPID": "1", "UnitFileState": "enabled"}, "repairable", "process 1 serves"),
+    ({"ActiveState": "active", "MainPID": "1", "UnitFileState": "disabled"}, "repairable", "does not start with"),
+    ({"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0"}, "ok", "stopped; to start it"),
+    ({"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "15"}, "ok", "stopped; to start it"),
+    ({"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "86"}, "yours", "memory ran out"),
+    ({"ActiveState": "failed", "Result": "oom-kill", "ExecMainStatus": "9"}, "yours", "memory ran out"),
+    (
+        {"ActiveState": "failed", "Result": "start-limit-hit", "ExecMainStatus": "1"},
+        "repairable",
+        "it failed (start-limit-hit, status 1); its log: journalctl",
+    ),
+    ({"ActiveState": "activating", "MainPID": "1"}, "repairable", "process 1 serves"),
+]
+
+
+@pytest.mark.parametrize("case", UNIT_STATES, ids=lambda case: "-".join(case[0].values()))
+def test_the_doctor_on_a_unit(examined, run_module, host, monkeypatch, case):
+    show, verdict, piece = case
+    monkeypatch.setattr(service, "booted", lambda: True)
+    unit_path = Path(host["home"], "chatglm.service")
+    first = run_module(chat_service, **{**host, "unit_path": str(unit_path)})
+    assert first["todo"] == ["write", "enable", "start"]
+    assert told(examined(unit_path=str(unit_path))) == ("repairable", "its unit file is missing or changed")
+    unit_path.write_text(first["unit"])
+    shown = {"UnitFileState": "enabled", **show}
+    systemctl = unit_path.parent / "programs" / "systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text("#!/bin/sh\n" + "".join(f"echo {name}={value}\n" for name, value in shown.items()))
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{systemctl.parent}:{os.environ['PATH']}")
+    result = examined(unit_path=str(unit_path))
+    assert result["verdict"] == verdict, result
+    assert piece in result["evidence"]
+    monkeypatch.setattr(service, "booted", lambda: False)
+    assert told(examined(unit_path=str(unit_path))) == ("repairable", "systemd, which would run it, is switched off")
 
 
 def test_a_foreign_command_of_that_name_stays(run_module, host, home):
