@@ -1,4 +1,4 @@
-"""Action plugin: run a module as ever, and pass on meanwhile what it tells of its progress.
+"""Action plugin: run a module as ever, pass on meanwhile what it tells of its progress, and its warnings in Chinese.
 
 A thread reads the module's progress file through a connection of its own (with SSH: over the same ControlPersist
 master) and sends it to callback_plugins/progress.py in the main process. If nobody listens there, nothing is asked;
@@ -38,6 +38,27 @@ def progress_file(lock: Any) -> str:
         return ""
     folder = f"{found[2]}/" if found[2] else ""
     return found[1] + shlex.quote(f"{folder}progress.json")
+
+
+def spoken(result: dict[str, Any], setting: str) -> dict[str, Any]:
+    """Return a result with its warnings in the user's language; Ansible shows them before any callback could."""
+    if not isinstance(result.get("warnings"), list):
+        return result
+    import ansible.module_utils  # noqa: PLC0415 - for a warning only
+
+    folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "module_utils")
+    if folder not in ansible.module_utils.__path__:
+        ansible.module_utils.__path__.append(folder)
+    from ansible.module_utils.chatglm import messages, translations  # noqa: PLC0415
+
+    if messages.spoken(setting, os.environ) != "zh":
+        return result
+    shown = []
+    for warning in result["warnings"]:
+        text = warning if isinstance(warning, str) else str(warning.event.msg)  # ansible-core 2.19
+        told = translations.chinese(text)
+        shown.append(warning if told == text else told)
+    return {**result, "warnings": shown}
 
 
 class Watch:
@@ -128,7 +149,7 @@ class FileWatch(Watch):
 
 
 class ActionModule(Normal):  # type: ignore[misc]
-    """Any module that tells its progress: its own plugin is one line."""
+    """Any module that tells its progress or warns: its own plugin is one line."""
 
     watching = Watch  # for apt.py, which cannot import this file by a name
 
@@ -143,7 +164,10 @@ class ActionModule(Normal):  # type: ignore[misc]
                 if watch is not None:
                     watch.thread.start()
         try:
-            return super().run(tmp, task_vars)
+            result: dict[str, Any] = super().run(tmp, task_vars)
+            with contextlib.suppress(Exception):
+                return spoken(result, str((task_vars or {}).get("chatglm_language", "auto")))
+            return result
         finally:
             self._task.environment = environment
             if watch is not None:

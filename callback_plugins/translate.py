@@ -54,7 +54,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Print the error's parts in the user's language."""
         message = result._result.get("msg")
-        if isinstance(message, str) and "Expected: " in message:
+        if isinstance(message, str) and ("Expected: " in message or "; expected " in message):
             variables = self.play.get_variable_manager().get_vars(play=self.play, host=result._host)
             setting = str(variables.get("chatglm_language", "auto"))
             if "doctor_language" not in variables and catalogue("messages").spoken(setting, os.environ) == "zh":

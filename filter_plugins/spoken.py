@@ -38,8 +38,8 @@ TOLD = {"done", "would do", "kept", "proof", "proven", ""}
 """Labels of the lines that may be cut: the others hold commands and addresses."""
 
 
-def spoken(lines: Iterable[str], language: str) -> list[str]:
-    """Return the lines in ``language``, en or zh."""
+def catalogues() -> tuple[Any, Any]:
+    """Return the modules with the texts."""
     import ansible.module_utils  # noqa: PLC0415 - as a host would import it
 
     folder = str(ROOT / "module_utils")
@@ -47,6 +47,17 @@ def spoken(lines: Iterable[str], language: str) -> list[str]:
         ansible.module_utils.__path__.append(folder)
     from ansible.module_utils.chatglm import messages, translations  # noqa: PLC0415
 
+    return messages, translations
+
+
+def said(text: str, language: str) -> str:
+    """Return one sentence in ``language``, en or zh."""
+    return str(catalogues()[1].chinese(text)) if language == "zh" else text
+
+
+def spoken(lines: Iterable[str], language: str) -> list[str]:
+    """Return the lines in ``language``, en or zh."""
+    messages, translations = catalogues()
     shown, last = [], ""
     for line in lines:
         label = line[: translations.COLUMNS].strip()
@@ -61,4 +72,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return them by name."""
-        return {"spoken": spoken}
+        return {"spoken": spoken, "said": said}

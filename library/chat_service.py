@@ -202,6 +202,7 @@ from ansible.module_utils.chatglm import (
     seal,
     service,
     streamlit_page,
+    translations,
     unit,
     websocket,
 )
@@ -211,7 +212,7 @@ from ansible.module_utils.chatglm.files import read_json, unusable, user_name, w
 from ansible.module_utils.chatglm.processes import source_of
 
 PARTS = (command, failure, files, host, libcuda_worker, messages, page, processes, seal, service)
-PARTS += (streamlit_page, unit, websocket)
+PARTS += (streamlit_page, translations, unit, websocket)
 PROGRAM = """\
 #!{python} -IB
 # The command chatglm: chatglm help. Written by Ansible: changes here are overwritten by the next run.

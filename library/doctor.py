@@ -525,19 +525,23 @@ def context(params: dict[str, Any], host: dict[str, Any]) -> dict[str, Any]:
 
 def notes(evidence: dict[str, Any]) -> list[str]:
     """Return what is no fault: preflight's warnings, and what of the user's is kept."""
-    found = [str(text) for text in evidence["host"].get("warnings_found") or []]
+    texts = [str(text) for text in evidence["host"].get("warnings_found") or []]
     extras = (evidence.get("virtualenv") or {}).get("extras") or {}
     if extras:
         lost = evidence["virtualenv"].get("lost")
-        words = "which a virtualenv that is built anew will lack: " if lost else "which are kept: "
-        found.append(f"your own packages in the virtualenv, {words}" + ", ".join(sorted(extras)))
+        names = ", ".join(sorted(extras))
+        texts.append(
+            f"your own packages in the virtualenv, which a virtualenv that is built anew will lack: {names}"
+            if lost
+            else f"your own packages in the virtualenv, which are kept: {names}"
+        )
     strange = (evidence.get("virtualenv") or {}).get("other_files") or []
     if strange:
-        found.append("files of yours in the virtualenv, which are kept: " + ", ".join(strange[:5]))
+        texts.append("files of yours in the virtualenv, which are kept: " + ", ".join(strange[:5]))
     others = (evidence.get("weights") or {}).get("extra_files") or []
     if others:
-        found.append("other files beside the weights, which are kept: " + ", ".join(others[:5]))
-    return found
+        texts.append("other files beside the weights, which are kept: " + ", ".join(others[:5]))
+    return texts
 
 
 def main() -> None:
@@ -574,7 +578,7 @@ def main() -> None:
         time=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         status=checks.status_of(results),
         checks=results,
-        notes=notes(evidence),
+        notes=[checks.in_words(text, params["language"]) for text in notes(evidence)],
         site=params["site"],
         language=params["language"],
         seconds=probes.seconds,

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Optional  # noqa: UP035
 
 from .messages import Text
+from .translations import ENOUGH, chinese
 
 OK, REPAIRABLE, YOURS, UNKNOWN = "ok", "repairable", "yours", "unknown"
 
@@ -1745,7 +1746,7 @@ def examine(
             finding = check.judge(evidence)
         if finding is None:
             finding = Finding(UNKNOWN, f"the probe {check.probe} saw nothing")
-        told = finding.evidence if isinstance(finding.evidence, str) else fill(finding.evidence, language, {})
+        told = in_words(finding.evidence, language)
         result.update(verdict=finding.verdict, evidence=told, applies=finding.applies)
         result["cause"] = result["remedy"] = ""
         if finding.verdict != OK:
@@ -1757,14 +1758,20 @@ def examine(
     return results
 
 
+def in_words(text: str | Text, language: str, context: Mapping[str, Any] | None = None) -> str:
+    """Return what a judge says; a tool's own words as they are."""
+    if not isinstance(text, str):
+        return fill(text, language, context or {})
+    return chinese(text, ENOUGH) if language == "zh" else text
+
+
 def remedy(check: Check, finding: Finding, language: str, context: Mapping[str, Any]) -> str:
     """Return the one line to do: the exact one for this host where there is one."""
     general = fill(check.remedy, language, context)
     if not finding.todo:
         return general
-    if isinstance(finding.todo, Text):
-        return fill(finding.todo, language, context)
-    return finding.todo if language == "en" else f"{general}（{finding.todo}）"
+    told = in_words(finding.todo, language, context)
+    return f"{general}（{told}）" if language == "zh" and told == finding.todo else told
 
 
 def outside(code: str, evidence: str, language: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-from . import service, unit
+from . import service, translations, unit
 from .failure import Failure
 from .files import read_json
 from .messages import say, spoken
@@ -324,7 +324,8 @@ def main(home: str, arguments: list[str]) -> int:
         chat.tell("help")
         return 0 if arguments in ([], ["help"], ["-h"], ["--help"]) else 2
     except Failure as failure:
-        print(failure, file=sys.stderr)
+        told = translations.failure(str(failure)) if chat.language == "zh" else ""
+        print(told or failure, file=sys.stderr)
     except (OSError, ValueError) as error:
         print(f"chatglm: {error}", file=sys.stderr)
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ import re
 from html import escape
 from typing import Any, Callable, Iterable  # noqa: UP035
 
-from ansible.module_utils.chatglm import capacity
+from ansible.module_utils.chatglm import capacity, translations
 from ansible.module_utils.chatglm.messages import say
 
 Words = Callable[..., str]
@@ -215,7 +215,17 @@ def picture(gpu: dict[str, Any], words: Words) -> str:
     )
 
 
-def proof(host: dict[str, Any], words: Words) -> str:
+def judged(verdict: dict[str, Any], language: str) -> tuple[str, str]:
+    """Return a verdict's name and what was found, in words."""
+    name, found = str(verdict.get("name") or ""), str(verdict.get("found") or "")
+    return (
+        (translations.verdict(name), translations.chinese(found, translations.ENOUGH))
+        if language == "zh"
+        else (name, found)
+    )
+
+
+def proof(host: dict[str, Any], language: str, words: Words) -> str:
     """Return what the smoke test measured and judged."""
     told = host["proof"]
     model, page = told.get("model") or {}, told.get("page") or {}
@@ -232,8 +242,9 @@ def proof(host: dict[str, Any], words: Words) -> str:
     drawn = "".join(f"<div><dt>{esc(words(name))}</dt><dd>{esc(value)}</dd></div>" for name, value in tiles if value)
     passed = {True: badge("ok", words("passed")), False: badge("failed", words("not_passed"))}
     verdicts = [
-        [esc(verdict.get("name")), passed[bool(verdict.get("ok"))], esc(verdict.get("found"))]
+        [esc(name), passed[bool(verdict.get("ok"))], esc(found)]
         for verdict in told.get("verdicts") or []
+        for name, found in [judged(verdict, language)]
     ]
     proven = words("proven", time=told.get("time") or "-", question=told.get("question") or "-")
     return (
@@ -384,7 +395,7 @@ def host_part(name: str, host: dict[str, Any], language: str, words: Words) -> s
         + section(words("failure"), failure)
         + section(words("plan"), plan(host, words))
         + section(words("steps"), steps(host, words))
-        + section(words("proof"), proof(host, words))
+        + section(words("proof"), proof(host, language, words))
         + section(words("holds"), holds(host["facts"].get("gpus") or [], language, words) if host["facts"] else "")
         + section(words("versions"), facts(sorted(host["versions"].items())))
         + section(words("digests"), facts((words(f"digest_{name}"), value) for name, value in host["digests"].items()))

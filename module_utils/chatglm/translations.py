@@ -134,6 +134,113 @@ CHINESE = {
     "ls -ld {} {}; correct the owner (sudo chown -R {} FOLDER, for chatglm_home), then run again": (
         "ls -ld {0} {1}；更正所有者（对 chatglm_home：sudo chown -R {2} 文件夹），再运行一次"
     ),
+    # what a run is at, for those who wait for it
+    "process {} of {}, since {}, {}": "{1} 的进程 {0}，始于 {2}，{3}",
+    "a process that gives no name": "一个没有说明身份的进程",
+    "waited {} s for {}": "等待了 {0} 秒：{1}",
+    "setting up the service": "正在设置服务",
+    "starting the service": "正在启动服务",
+    "proving the chat": "正在证明对话",
+    "fetching {} into {}": "正在把 {0} 下载到 {1}",
+    "clearing up in {}": "正在清理 {0}",
+    "patching {}": "正在给 {0} 打补丁",
+    "sealing {}": "正在记录 {0} 的状态",
+    "bringing {} to commit {}": "正在把 {0} 换到提交 {1}",
+    "removing {}": "正在删除 {0}",
+    "setting up the Windows side": "正在设置 Windows 一侧",
+    "renewing the record of {}": "正在更新 {0} 的记录",
+    "clearing up after {}": "正在清理 {0} 的残留",
+    "verifying {}": "正在校验 {0}",
+    "mending {}": "正在修复 {0}",
+    "building {}": "正在建立 {0}",
+    "building anew {}": "正在重建 {0}",
+    # warnings of several modules
+    "the demo will listen on {} (chatglm_listen): others on that network can use it, without a password": (
+        "演示将监听 {0}（chatglm_listen）：该网络上的他人不用密码就能使用"
+    ),
+    "files of no package were in {}; they are kept as {}": "{0} 里有不属于任何软件包的文件，已保留为 {1}",
+    "{}: your own edits are kept: {}": "{0}：你自己的修改会保留：{1}",
+    # the doctor
+    "your own packages in the virtualenv, which are kept: {}": "虚拟环境里你自己的软件包，会保留：{0}",
+    "your own packages in the virtualenv, which a virtualenv that is built anew will lack: {}": (
+        "虚拟环境里你自己的软件包，重建之后不会再有：{0}"
+    ),
+    "files of yours in the virtualenv, which are kept: {}": "虚拟环境里你自己的文件，会保留：{0}",
+    "other files beside the weights, which are kept: {}": "权重旁边的其他文件，会保留：{0}",
+    "can be looked at": "可以检查",
+    "not looked at": "没有检查",
+    "nothing to look at": "没有可检查的",
+    "left to you (cuda_libs_install)": "由你自己安装（cuda_libs_install）",
+    "{} does not load": "{0} 加载不了",
+    "pyvenv.cfg was edited": "pyvenv.cfg 被改动过",
+    "the packages are as locked: look for the library or file that the error names": (
+        "软件包与锁定的一致：请查找报错点名的库或文件"
+    ),
+    "torch was not asked": "没有询问 torch",
+    "kill {}, then {}/bin/chatglm-run": "kill {0}，然后运行 {1}/bin/chatglm-run",
+    "{} tokens of {}": "{1} 的 {0} 个 token",
+    "{}, which loopback goes through too; the launcher unsets them": "{0}，回环地址也经过它；启动脚本会取消这些设置",
+    "{}; the launcher unsets them": "{0}；启动脚本会取消这些设置",
+    "our own page, process {} ({})": "我们自己的网页，进程 {0}（{1}）",
+    "our own page, process {} ({}); a proof is due, which needs the port": (
+        "我们自己的网页，进程 {0}（{1}）；需要证明对话，要用这个端口"
+    ),
+    "held by another program: see port": "被另一个程序占用：见 port",
+    "held by the service, process {}; a run stops it where that is needed": (
+        "服务正在使用，进程 {0}；需要时运行会停止它"
+    ),
+    "GET / answers {}": "GET / 的回应是 {0}",
+    "GET / is not answered: {}": "GET / 没有回应：{0}",
+    "curl.exe on Windows: {}": "Windows 的 curl.exe：{0}",
+    "the probe {} saw nothing": "检测 {0} 没有看到什么",
+    "the model runs on the CPU": "模型在 CPU 上运行",
+    "{} may write in {}": "{0} 可以写 {1}",
+    "{} available, {} swap free": "可用 {0}，空闲交换空间 {1}",
+    "{} free on {}": "{1} 空闲 {0}",
+    # why a proof is due
+    "asked for": "按要求",
+    "never proven": "从未证明过",
+    "the last proof failed": "上次证明失败",
+    "changed in this run: {}": "本次运行中有改动：{0}",
+    "{} changed": "{0} 有变化",
+    # roles
+    "no CUDA libraries are needed: {}": "不需要 CUDA 库：{0}",
+    "cuda_libs_install is never": "cuda_libs_install 是 never",
+    "the device is cpu": "设备是 cpu",
+    "would install {}": "将会安装 {0}",
+    "would remove {}": "将会删除 {0}",
+    "the rights of root for it": "为此需要 root 权限",
+    "the rights of root for it. Nothing below chatglm_home was removed": (
+        "为此需要 root 权限。chatglm_home 之下什么都没有删除"
+    ),
+    "if sudo asks for a password, run again with --ask-become-pass": (
+        "如果 sudo 要密码，请加上 --ask-become-pass 再运行"
+    ),
+    "if sudo asks for a password, run again with --ask-become-pass; or install by hand: {}": (
+        "如果 sudo 要密码，请加上 --ask-become-pass 再运行；或者手动安装：{0}"
+    ),
+    "if sudo asks for a password, run again with --ask-become-pass; or install by hand from {}: {}": (
+        "如果 sudo 要密码，请加上 --ask-become-pass 再运行；或者手动从 {0} 安装：{1}"
+    ),
+    "if sudo asks for a password, run again with --ask-become-pass; or do without a service: -e chatglm_service=none": (
+        "如果 sudo 要密码，请加上 --ask-become-pass 再运行；或者不装服务：-e chatglm_service=none"
+    ),
+    "uv could not be copied to {} ({})": "uv 无法复制到 {0}（{1}）",
+    "a folder of this user with 40 MB free": "属于这个用户、有 40 MB 空间的文件夹",
+    "make room there, or correct the owner (df -h, ls -ld {}), then run again": (
+        "在那里腾出空间，或更正所有者（df -h, ls -ld {0}），再运行一次"
+    ),
+    "no uv on the control side": "控制端没有 uv",
+    "the Python package uv in its environment": "它的环境里有 Python 软件包 uv",
+    "start the playbook with ./bootstrap, or name a uv binary on the host with -e virtualenv_uv=PATH": (
+        "用 ./bootstrap 启动 playbook，或用 -e virtualenv_uv=路径 指定主机上的 uv"
+    ),
+    "capacity_memory_gb is {}": "capacity_memory_gb 是 {0}",
+    "not set": "未设置",
+    "the memory of {} in GB": "{0} 的显存（GB）",
+    'for example -e capacity_gpu="RTX 3060" -e capacity_memory_gb=6': (
+        '例如 -e capacity_gpu="RTX 3060" -e capacity_memory_gb=6'
+    ),
     # lock.py
     "another run at work on this installation{}: {} ({})": "另一个运行正在改动这个安装{0}：{1}（{2}）",
     "one run at a time": "同一时间只有一个运行",
@@ -629,6 +736,136 @@ CHINESE = {
     "{} gives {} a git_blob_id without a size": "{0} 给了 {1} git_blob_id，却没有大小",
     "{} names {} twice": "{0} 里 {1} 出现两次",
     "each file once": "每个文件一次",
+    # snapshot.py
+    "missing": "缺失",
+    "unchanged since it was verified": "校验之后没有变化",
+    "verified again": "重新校验过",
+    "already there and good": "已在原处，完好",
+    # smoke.py: what the proof judges
+    "read the log at the end of this message": "看这条消息末尾的日志",
+    "torch in the virtualenv is a CPU build (torch.version.cuda is None)": (
+        "虚拟环境里的 torch 是 CPU 版（torch.version.cuda 是 None）"
+    ),
+    "a CUDA build of torch": "CUDA 版的 torch",
+    "{} with -e chatglm_device=cuda: role virtualenv installs that build": (
+        "{0}，加上 -e chatglm_device=cuda：角色 virtualenv 会装上它"
+    ),
+    "no NVIDIA driver: libcuda.so.1 does not load ({})": "没有 NVIDIA 驱动：libcuda.so.1 加载不了（{0}）",
+    "on WSL install the NVIDIA driver on Windows (never inside WSL), then run wsl --shutdown there; without a GPU: "
+    "-e chatglm_device=cpu": (
+        "在 WSL 上，请在 Windows 里安装 NVIDIA 驱动（绝不要装在 WSL 里），再在那里运行 wsl --shutdown；"
+        "没有 GPU：-e chatglm_device=cpu"
+    ),
+    "the driver supports CUDA {}, torch was built for {}": "驱动支持到 CUDA {0}，而 torch 是为 {1} 构建的",
+    "a driver for CUDA {}": "支持 CUDA {0} 的驱动",
+    "update the NVIDIA driver (on WSL: the one on Windows), or {} to get a torch for this driver": (
+        "更新 NVIDIA 驱动（WSL 上是 Windows 的驱动），或{0}，换成适合这个驱动的 torch"
+    ),
+    "a CUDA device": "CUDA 设备",
+    "close other programs that use the GPU, on WSL run wsl --shutdown on Windows, then run the play again": (
+        "关闭占用 GPU 的其他程序，WSL 上在 Windows 里运行 wsl --shutdown，再运行一次"
+    ),
+    "GPU memory ran out; {} of {} were free before the load": "显存不足；加载之前 {1} 中空闲 {0}",
+    "5.1 GiB or more free": "空闲 5.1 GiB 或更多",
+    "close what uses the GPU (nvidia-smi lists it; on Windows the browser, games), or a demo that still runs; then run "
+    "the play again": (
+        "关闭占用 GPU 的程序（nvidia-smi 会列出；Windows 上的浏览器、游戏），或还在运行的演示；再运行一次"
+    ),
+    "GPU {} with compute capability {}": "GPU {0}，计算能力 {1}",
+    "one that the int4 kernels hold code for: {}": "int4 内核有对应代码的：{0}",
+    "run on another GPU, or with -e chatglm_device=cpu": "换一块 GPU，或加上 -e chatglm_device=cpu",
+    "cpm_kernels cannot be imported: {}": "cpm_kernels 导入不了：{0}",
+    "cpm_kernels with setuptools below 81 (it needs pkg_resources)": (
+        "cpm_kernels 配 81 以下的 setuptools（它需要 pkg_resources）"
+    ),
+    "run the play again: {}": "再运行一次：{0}",
+    "{}: role virtualenv mends the environment": "{0}：角色 virtualenv 会修复环境",
+    "the loader finds no CUDA library for cpm_kernels: {}": "加载器为 cpm_kernels 找不到 CUDA 库：{0}",
+    "cuda, cudart and cublasLt where cpm_kernels looks": "cuda、cudart 和 cublasLt 在 cpm_kernels 会找的地方",
+    "{}: role cuda_libs installs them": "{0}：角色 cuda_libs 会安装它们",
+    "a package of the virtualenv is missing or broken: {}": "虚拟环境里有软件包缺失或损坏：{0}",
+    "an import that works": "能够导入",
+    "role weights fetches it anew (installing CUDA libraries does not help here)": (
+        "角色 weights 会重新下载（安装 CUDA 库对此没有用）"
+    ),
+    "role weights fetches it anew": "角色 weights 会重新下载",
+    "the true file": "真正的文件",
+    "the true file (1,018,370 bytes for chatglm2-6b-int4)": "真正的文件（chatglm2-6b-int4 的是 1,018,370 字节）",
+    "transformers {} and the model's code do not fit: {}": "transformers {0} 与模型代码不配：{1}",
+    "the locked transformers with the pinned revision of the model": "锁定的 transformers 和锁定的模型版本",
+    "{}: roles virtualenv and weights install that pair": "{0}：角色 virtualenv 和 weights 会装上这一对",
+    "no gcc, which the model's code needs to build its CPU kernel": "没有 gcc，模型代码要用它编译 CPU 内核",
+    "install it (sudo apt install gcc) and run the play again": "安装它（sudo apt install gcc），再运行一次",
+    "the port was taken while the demo started": "演示启动时端口被占用了",
+    "stop what listens there, or choose another with -e chatglm_port=": (
+        "停止占用它的程序，或用 -e chatglm_port= 换一个"
+    ),
+    "gradio cannot reach its own page": "gradio 访问不到自己的网页",
+    "a direct connection to this machine": "与本机的直接连接",
+    "check the variables http_proxy and no_proxy (127.0.0.1 belongs in no_proxy); then run the play again": (
+        "检查变量 http_proxy 和 no_proxy（127.0.0.1 应在 no_proxy 里）；再运行一次"
+    ),
+    "no error": "没有错误",
+    "it ended with status {} and said nothing": "它以状态 {0} 结束，什么都没说",
+    "a report": "一份报告",
+    "run the launcher by hand to see more": "手动运行启动脚本，可以看到更多",
+    "the process was killed by signal {}": "进程被信号 {0} 终止",
+    "an end of its own": "自行结束",
+    "out of memory, most likely: give it more RAM (on WSL: memory= and swap= under [wsl2] in .wslconfig on Windows, "
+    "then wsl --shutdown), or close other programs": (
+        "多半是内存不足：增加内存（WSL 上：在 Windows 的 .wslconfig 的 [wsl2] 下写 memory= 和 swap=，"
+        "再运行 wsl --shutdown），或关闭其他程序"
+    ),
+    "this CPU lacks an instruction that the installed torch needs: use another machine, or an older torch": (
+        "这个 CPU 缺少所装 torch 需要的指令：换一台机器，或用较旧的 torch"
+    ),
+    "no end within {} s": "{0} 秒内没有结束",
+    "an end within {} s": "在 {0} 秒内结束",
+    "look at the log; if the machine is just slow, raise {}": "看日志；如果只是机器慢，调大 {0}",
+    "{} tensors on {}": "{1} 上有 {0} 个张量",
+    "no tensors": "没有张量",
+    "all on {}": "都在 {0} 上",
+    "{}; if it stays so, the model's own code moves them: is it the pinned revision?": (
+        "{0}；如果还是这样，就是模型自己的代码移动了它们：是锁定的版本吗？"
+    ),
+    "{} layers with two weights in a byte": "{0} 层每字节存两个权重",
+    "{} such layers": "{0} 层如此",
+    "point chatglm_model_repo at an int4 model": "把 chatglm_model_repo 指向 int4 模型",
+    "{} nan or inf among the logits of {} tokens": "{1} 个 token 的 logits 中有 {0} 个 nan 或 inf",
+    "none, in at least one token": "一个也没有，且至少有一个 token",
+    "{}: role weights verifies every file; if they are good, the GPU's memory or driver is not": (
+        "{0}：角色 weights 会校验每个文件；如果文件都好，就是显存或驱动有问题"
+    ),
+    "{} different ones among {} tokens": "{1} 个 token 中有 {0} 种",
+    "more than one token repeated": "不只是重复同一个 token",
+    "{}: role weights verifies every file": "{0}：角色 weights 会校验每个文件",
+    "{} tokens/s": "{0} token/秒",
+    "too few tokens to measure": "token 太少，无法测量",
+    "{} tokens/s or more": "{0} token/秒或更多",
+    "close other programs that use the GPU (Windows moves GPU memory to RAM when it is short: about a token a minute), "
+    "or lower smoke_test_min_tokens_per_second": (
+        "关闭占用 GPU 的其他程序（显存不足时 Windows 会把它移到内存：大约一分钟一个 token），"
+        "或调低 smoke_test_min_tokens_per_second"
+    ),
+    "{} in it": "其中有 {0}",
+    "is it the right model? chatglm_model_repo and smoke_test_expected belong together": (
+        "模型对吗？chatglm_model_repo 和 smoke_test_expected 要对得上"
+    ),
+    "the page is there, but its chat is dead: is its script the patched one? Run the play again, and read the log": (
+        "网页在，但对话没有应答：它的脚本是打过补丁的吗？再运行一次，并看日志"
+    ),
+    "{} distinct partial answers": "{0} 段不同的中间回答",
+    "2 or more": "2 段或更多",
+    "1 or more": "1 段或更多",
+    "the page does not stream: is its script the patched one? Run the play again": (
+        "网页不是逐步输出的：它的脚本是打过补丁的吗？再运行一次"
+    ),
+    "{} bot messages, the last {}": "{0} 条机器人消息，最后一条 {1}",
+    "2, both with a text": "2 条，都有文字",
+    "free": "空闲",
+    "still taken": "仍被占用",
+    "a free port after the demo's end": "演示结束后端口空闲",
+    "stop the process that still listens there": "停止仍在监听的进程",
     # the page and its proof
     "read the log of the demo at the end of this message, repair its cause and run the play again": (
         "看这条消息末尾的演示日志，解决其中的原因，再运行一次"
@@ -708,6 +945,29 @@ CHINESE = {
 }
 """English to Chinese."""
 
+VERDICTS = {
+    "device": "设备",
+    "int4": "int4",
+    "finite": "数值",
+    "answer": "回答",
+    "variety": "多样性",
+    "speed": "速度",
+    "page answer": "网页的回答",
+    "page grows": "网页逐步输出",
+    "second turn": "第二轮",
+    "port freed": "端口释放",
+    "model": "模型",
+    "page": "网页",
+    "start": "启动",
+    "load": "加载",
+    "imports": "导入",
+    "probe": "检测",
+    "place": "放到设备上",
+    "script": "脚本",
+    "tokenizer": "分词器",
+}
+"""Names of what the proof judges, and the parts of the names of what stopped it ("model, load")."""
+
 LABELS = {
     "host": "主机",
     "memory": "内存",
@@ -735,14 +995,16 @@ LABELS = {
 COLUMNS = 10
 
 _HOLE = "{}"
-_ENOUGH = 8
+ENOUGH = 8
 """Letters of its own that an entry needs to be looked for inside a value: "{} is {}" would be found anywhere."""
 
 
 def needs_none(template: str) -> bool:
     """Tell whether there is nothing to translate in an English text: values alone, or a command alone."""
     own = template.replace(_HOLE, "")
-    return not re.search(r"[A-Za-z]{2}", own) or bool(re.fullmatch(r"(sudo|git|ls|echo|-e) [^;,()]*", template))
+    return not re.search(r"[A-Za-z]{2}", own) or bool(
+        re.fullmatch(r"(sudo|git|ls|echo|kill|-e) [^;,()]*|\{\}/\S*|(Python|CUDA) \{\}|gcc|\S+\.so\.1", template)
+    )
 
 
 @functools.lru_cache(maxsize=1)
@@ -764,7 +1026,7 @@ def chinese(text: str, enough: int = 0) -> str:
     for pattern, translation, length in _entries():
         found = pattern.fullmatch(text)
         if found and (length >= enough or not found.groups()):
-            return translation.format(*(chinese(value, _ENOUGH) for value in found.groups()))
+            return translation.format(*(chinese(value, ENOUGH) for value in found.groups()))
     return text
 
 
@@ -788,8 +1050,19 @@ def summary(line: str, language: str, again: bool = False) -> str:
     return report(" " * COLUMNS if again else line[:COLUMNS]) + text
 
 
+def verdict(name: str) -> str:
+    """Return the name of a verdict of the proof in Chinese."""
+    return VERDICTS.get(name) or "，".join(VERDICTS.get(part, part) for part in name.split(", "))
+
+
 def failure(message: str) -> str:
-    """Return the text of a Failure, or of Refusals, in Chinese, a line a part; "" where it has another form."""
+    """Return what a Failure, Refusals or a failed proof says, in Chinese, a line a part; "" for another form."""
+    proof = re.findall(r"(?m)^([a-z][^:\n]*): found (.*); expected (.*)\. To do: (.*)$", message)
+    if proof:  # what was found may be the answer, which is nobody's text here
+        return "\n".join(
+            f"{verdict(name)}\n{FOUND}{chinese(found, ENOUGH)}\n{EXPECTED}{chinese(wanted)}\n{REMEDY}{chinese(todo)}"
+            for name, found, wanted, todo in proof
+        )
     paragraphs = []
     for part in re.split(r"\n+(?=(?:\w+\. )?Found: |chatglm_\w+ (?:is|has) )", message):
         found = re.match(r"(?:(?:\w+\. )?Found: )?(.*?)\. Expected: (.*?)\. To do: ([^\n]*)", part, re.DOTALL)

@@ -1,6 +1,7 @@
 """bootstrap on its own: with an empty lock it needs no network, and everything but pip's download is real."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,31 @@ def test_without_a_command_it_explains_itself(checkout):
     assert done.returncode == 2
     assert done.stdout.startswith("usage: ./bootstrap COMMAND")
     assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("locale", "chinese"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, True),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C.UTF-8"}, True),
+        ({"LANG": "zh_CN.UTF-8", "LC_MESSAGES": "en_US.UTF-8"}, False),
+        ({"LANG": "de_DE.UTF-8"}, False),
+    ],
+)
+def test_it_speaks_the_language_of_the_locale(checkout, locale, chinese):
+    done = run(checkout, **locale)
+    assert done.stdout.startswith("用法：./bootstrap" if chinese else "usage: ./bootstrap COMMAND")
+    done = run(checkout, "true", CHATGLM_PYTHON="/bin/false", **locale)
+    assert ('CHATGLM_PYTHON 是 "/bin/false"' in done.stderr) == chinese
+    assert ('CHATGLM_PYTHON is "/bin/false"' in done.stderr) != chinese
+
+
+def test_all_that_it_says_is_said_in_both_languages():
+    calls = re.findall(r"(?m)^ *say(?:_no_python)? (.*?(?:\\\n.*)?)$", (ROOT / "bootstrap").read_text())
+    texts = [re.findall(r'"(?:\\.|[^"\\])*"', call) for call in calls]
+    assert len(texts) >= 9
+    for english, chinese in texts:
+        assert re.search("[\u4e00-\u9fff]", chinese) or english == chinese
 
 
 def test_it_builds_once_and_runs_the_command_in_place(checkout, tmp_path):

@@ -188,7 +188,8 @@ def test_the_exact_line_of_this_host_wins():
     english = result_of(code, checks.examine(evidence(**parts), probe))["remedy"]
     assert english == "stop it (kill 9), or choose another port: -e chatglm_port=7861"
     chinese = result_of(code, checks.examine(evidence(**parts), probe, "zh"))
-    assert chinese["remedy"] == f"停掉它，或换一个：-e chatglm_port=7861（{english}）"
+    assert chinese["remedy"] == "停掉它（kill 9），或换一个端口：-e chatglm_port=7861"
+    assert chinese["evidence"] == "127.0.0.1:7860 不可用：进程 9（x）"
     assert chinese["title"] == "网页端口"
     assert chinese["cause"] == "别的程序占用了网页端口"
 

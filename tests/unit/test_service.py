@@ -490,6 +490,9 @@ def test_a_failure_reads_as_one(home, monkeypatch, capsys):
     monkeypatch.setitem(command.ACTIONS, "where", fails)
     assert command.main(str(home), ["where"]) == 1
     assert capsys.readouterr().err == "Found: a. Expected: b. To do: c\n"
+    monkeypatch.setattr(command, "spoken", lambda *_: "zh")
+    assert command.main(str(home), ["where"]) == 1
+    assert capsys.readouterr().err == "发现：a\n应为：b\n处理：c\n"
 
 
 # --- a proof needs port and memory ---

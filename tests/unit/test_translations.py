@@ -10,12 +10,23 @@ from pathlib import Path
 
 import doctor_evidence
 import pytest
+import python_env
 import wrong_settings
-from ansible.module_utils.chatglm import plan, translations
+import yaml
+from ansible.module_utils.chatglm import plan, smoke, translations
 from ansible.module_utils.chatglm.failure import Failure
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = sorted([*(ROOT / "library").glob("*.py"), *(ROOT / "module_utils" / "chatglm").glob("*.py")])
+YAML = sorted([*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "playbooks").glob("*.yml")])
+
+
+SECOND = {"lock.hold", "Finding"}
+"""Calls whose texts begin with the second argument."""
+TOLD = re.compile(r"^(lock\.hold|Finding|tell|module\.warn)$|\b(warnings|notes|texts)('\])?\.append$")
+"""Other calls that are given a text for users: a lock's reason, the doctor's finding, warnings."""
+RETURNED = {"due_reason", "_note"}
+"""Functions that return one."""
 
 
 def forms(node, names):
@@ -57,12 +68,16 @@ def texts(source):
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 names.setdefault(node.targets[0].id, []).append(node.value)
         for node in ast.walk(scope):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Failure", "Refusal"}:
-                for argument in node.args[1 if node.func.id == "Refusal" else 0 :]:
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Failure", "Refusal", "Verdict"}:
+                for argument in node.args[{"Refusal": 1, "Verdict": 2}.get(node.func.id, 0) :]:
                     for text in forms(argument, names):
                         yield node.lineno, text
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"warnings.append", "notes.append"}:
-                for text in forms(node.args[0], names):
+            if isinstance(node, ast.Call) and (told := TOLD.search(ast.unparse(node.func))):
+                for argument in node.args[told[0] in SECOND :]:
+                    for text in forms(argument, names):
+                        yield node.lineno, text
+            if isinstance(node, ast.Return) and scope.name in RETURNED and node.value:
+                for text in forms(node.value, names):
                     yield node.lineno, text
 
 
@@ -99,6 +114,48 @@ def test_every_text_has_its_chinese(path):
     assert not missing
 
 
+def messages_of(value):
+    """Return the messages of all tasks in a parsed playbook."""
+    if isinstance(value, list):
+        return [message for item in value for message in messages_of(item)]
+    if not isinstance(value, dict):
+        return []
+    own = [str(value[name]) for name in ("msg", "fail_msg") if name in value]
+    return own + [message for item in value.values() for message in messages_of(item)]
+
+
+def said_by_roles(path):
+    """Return the parts of failures, and the single sentences, that a playbook says, with {} for values."""
+    for message in messages_of(yaml.safe_load(path.read_text())):
+        if " Expected: " in message:
+            for plain in itertools.product(*(choices(part) for part in re.split(r"(\{\{.*?\}\})", message))):
+                pattern = r"(?:Found: )?(.*?)\. Expected: (.*?)\. To do: (.*?)\.?"
+                yield from re.fullmatch(pattern, "".join(plain)).groups()
+        elif found := re.search(r"\{\{ \((.*)\) \| said\(chatglm_spoken\)", message, re.DOTALL):
+            yield "".join(quoted or "{}" for quoted in re.findall(r"'([^']{9,})'|~ [^'~(]+", found[1])[:2])
+        elif "spoken(" not in message:
+            yield re.sub(r"(?s)\{\{.*?\}\}", "{}", message)
+
+
+def choices(part):
+    """Return what a piece of a template can be."""
+    if "'' if" in part:
+        return ["", *(text + "{}" for text in re.findall(r"else '([^']*)'", part))]
+    return ["{}"] if part.startswith("{{") else [part]
+
+
+@pytest.mark.parametrize("path", YAML, ids=lambda path: f"{path.parts[-3]}-{path.name}")
+def test_every_text_of_a_role_has_its_chinese(path):
+    for told in said_by_roles(path):
+        assert translations.needs_none(told) or translations.chinese(told) != told, told
+
+
+def test_the_texts_of_roles_are_found():
+    found = [told for path in YAML for told in said_by_roles(path)]
+    for told in ("no uv on the control side", "would install {}", "{}: {}", "capacity_memory_gb is {}"):
+        assert told in found
+
+
 def test_no_entry_is_left_over():
     said = [
         node.value
@@ -109,7 +166,8 @@ def test_no_entry_is_left_over():
     ]
     summary = (ROOT / "roles/summary/vars/main.yml").read_text()
     said.append(re.sub("'(create|rebuild|repair)': '", "virtualenv ", summary))
-    said.append((ROOT / "roles/preflight/tasks/main.yml").read_text())
+    said += [re.sub(r"'\s*~\s*'", "", re.sub(r"\s+", " ", path.read_text())) for path in YAML]
+    said += [f"{word} " for word in python_env.DOING.values()]
     said.append(re.sub(r"'\s*~\s*'", "", wrong_settings.EXPRESSION))
     for english in translations.CHINESE:
         for piece in english.split("{}"):
@@ -232,6 +290,82 @@ def test_every_wrong_setting_in_chinese():
     assert told.count(translations.EXPECTED) == len(problems)
 
 
+def test_a_failed_proof_in_chinese():
+    verdicts = [
+        smoke.timed_out("model, load", 900, "smoke_test_load_timeout"),
+        smoke.diagnose(
+            "CUDA out of memory",
+            {"cuda": {"available": True, "free": 1 << 30, "total": 6 << 30}},
+            "page, answer",
+            "cuda",
+        ),
+        *smoke.judge_page({"answer": "He is tall", "partials": 1}, {"partials": 9}, smoke.Demands("cuda", "you")),
+    ]
+    told = translations.failure("\n".join(["the chat is not proven.", *(str(each) for each in verdicts), "a log: x"]))
+    lines = told.splitlines()
+    assert lines[:8] == [
+        "模型，加载",
+        "发现：900 秒内没有结束",
+        "应为：在 900 秒内结束",
+        "处理：看日志；如果只是机器慢，调大 smoke_test_load_timeout",
+        "网页，回答",
+        "发现：显存不足；加载之前 6.0 GiB 中空闲 1.0 GiB",
+        "应为：空闲 5.1 GiB 或更多",
+        "处理：关闭占用 GPU 的程序（nvidia-smi 会列出；Windows 上的浏览器、游戏），或还在运行的演示；再运行一次",
+    ]
+    assert "发现：'He is tall'" in lines
+    assert "应为：其中有 you" in lines
+
+
+def test_every_name_of_a_verdict_has_its_chinese():
+    tree = ast.parse(
+        (ROOT / "module_utils/chatglm/smoke.py").read_text() + (ROOT / "library/int4_smoke_test.py").read_text()
+    )
+    calls = {"Verdict": 0, "judge_answer": 0, "timed_out": 0, "diagnose_exit": 3}
+    names = set()
+    for node in ast.walk(tree):
+        name = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+        if name in calls and isinstance(node.args[calls[name]], ast.Constant):
+            names.add(node.args[calls[name]].value)
+    assert len(names) > 8
+    for name in names:
+        assert not re.search("[a-z]{2}", translations.verdict(name)) or name == "int4", name
+
+
+@pytest.mark.parametrize(
+    ("setting", "locale", "expected"),
+    [
+        ("zh", "C", "演示将监听 0.0.0.0"),
+        ("auto", "zh_CN.UTF-8", "演示将监听 0.0.0.0"),
+        ("en", "zh_CN", "will listen on"),
+    ],
+)
+def test_a_warning_on_the_screen(tmp_path, setting, locale, expected):
+    task = {"path": f"{tmp_path}/web_demo.py", "model_path": "/m", "listen": "0.0.0.0", "record": f"{tmp_path}/record"}
+    play = {"hosts": "all", "gather_facts": False, "check_mode": True}
+    play["tasks"] = [{"patch_web_demo": {**task, "to_be_restored": True}}]
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    done = on_screen(tmp_path, locale, "-e", f"chatglm_language={setting}")
+    assert done.returncode == 0, done.stdout
+    shown = "".join(line for line in (done.stdout + done.stderr).splitlines() if "ansible_python" not in line)
+    assert expected in shown
+    assert ("演示将监听" in shown) != ("will listen on" in shown)
+
+
+def on_screen(tmp_path, locale, *options):
+    """Run the play in the folder with this project's configuration."""
+    command = [sys.executable, "-m", "ansible", "playbook", "-i", "here,", "-c", "local", *options]
+    environment = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LANG": locale, "LC_ALL": "C.UTF-8", "LC_MESSAGES": ""}
+    return subprocess.run(
+        [*command, tmp_path / "play.yml"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment, "ANSIBLE_PYTHON_INTERPRETER": sys.executable},
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(
     ("setting", "locale", "expected"),
     [("auto", "zh_CN.UTF-8", True), ("zh", "en_US.UTF-8", True), ("en", "zh_CN.UTF-8", False), ("auto", "C", False)],
@@ -241,23 +375,7 @@ def test_the_screen(tmp_path, setting, locale, expected):
         "- {hosts: all, gather_facts: false, tasks: [{fail: {msg: 'Found: no gcc on PATH. Expected: a free port. "
         "To do: run again'}}]}\n"
     )
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "ansible", "playbook", "-i", "here,", "-c", "local"),
-            *("-e", f"chatglm_language={setting}", tmp_path / "play.yml"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "LANG": locale,
-            "LC_ALL": "C.UTF-8",
-            "LC_MESSAGES": "",
-        },
-        check=False,
-    )
+    done = on_screen(tmp_path, locale, "-e", f"chatglm_language={setting}")
     assert done.returncode == 2
     assert "Found: no gcc on PATH" in done.stdout
     lines = ["here:", "发现：PATH 上没有 gcc", "应为：空闲的端口", "处理：再运行一次"]
