@@ -482,14 +482,11 @@ class Probes:
     def answer(self) -> dict[str, Any]:
         """Ask the service a question."""
         chat = command.Chat(self.params["home"])
-        seen = {"asked": chat.app != "streamlit", "text": "", "error": ""}
-        if seen["asked"]:
-            try:
-                seen["text"] = command.ask(chat, chat.page(self.params["timeout"]), "你好")[:60]
-                seen["error"] = "" if seen["text"] else "an empty answer"
-            except Failure as failure:
-                seen["error"] = failure.found
-        return seen
+        try:
+            text = command.ask(chat, chat.page(self.params["timeout"]), "你好")[:60]
+        except Failure as failure:
+            return {"text": "", "error": failure.found}
+        return {"text": text, "error": "" if text else "an empty answer"}
 
     def stop(self) -> None:
         """End what was started."""

@@ -676,8 +676,6 @@ def _answering(evidence: Evidence, runs: Text) -> Finding | None:
     seen = evidence.get("answer")
     if seen is None:
         return None
-    if not seen["asked"]:
-        return Finding(OK, Text(f"{runs.en}; only a browser can ask it", f"{runs.zh}；只有浏览器能提问"))
     if seen["text"]:
         return Finding(OK, Text(f"{runs.en}, answers: {seen['text']}", f"{runs.zh}，回答：{seen['text']}"))
     again = f"{evidence['context']['home']}/bin/chatglm restart"

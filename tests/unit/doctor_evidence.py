@@ -120,7 +120,7 @@ HEALTHY = {
     "tokenizer": {"error": "", "tokens": 4, "text": "你好"},
     "proof_record": {"verdict": "ok", "time": "", "reasons": []},
     "service": SERVICE,
-    "answer": {"asked": True, "text": "你好", "error": ""},
+    "answer": {"text": "你好", "error": ""},
     "context": {
         "device": "cuda",
         "home": HOME,
@@ -304,7 +304,7 @@ FAULTS = [
     ("service", "repairable", "none is wanted", {"service": service(["remove"], "none")}),
     ("service", "yours", "does not answer: status 500", {
         "context": {**HEALTHY["context"], "deep": True},
-        "answer": {"asked": True, "text": "", "error": "status 500"}}),
+        "answer": {"text": "", "error": "status 500"}}),
 ]  # fmt: skip
 """Each fault, planted alone in the evidence of a healthy host: exactly one check must name it."""
 
@@ -330,8 +330,6 @@ HARMLESS = [
     ("weights_digest", "all read", {"context": {**HEALTHY["context"], "deep": True}}),
     ("service", "not asked", {"service": service()}),
     ("service", "answers: 你好", {"context": {**HEALTHY["context"], "deep": True}}),
-    ("service", "only a browser", {
-        "context": {**HEALTHY["context"], "deep": True}, "answer": {"asked": False, "text": "", "error": ""}}),
     ("service", "stopped; to start it", {"service": service(["start"], **DEAD, condition="stopped")}),
     ("service", "stopped; to start it", {
         "service": service(["start"], "background", **{**DEAD, **BACKGROUND, "kind": "none"}, condition="stopped")}),
