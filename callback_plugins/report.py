@@ -179,8 +179,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             part["told"].append(("installed", {"count": count, "size": page.size(value["bytes_installed"])}))
         for field, found in told(task.action, value).items():
             host[field].update(found)
-        if role in ("summary", "preflight") and task.name == "Sum up":
-            host["lines"] = str(value.get("msg", "")).splitlines()
+        if role in ("summary", "preflight") and task.name == "Sum up" and "msg" in value:
+            host["lines"] = str(value["msg"]).splitlines()
             host["outcome"] = "same" if role == "preflight" else "ok"
             self.sealed |= {name} if role == "preflight" else set()
         if outcome in ("failed", "unreachable"):

@@ -463,7 +463,7 @@ def _weights_unrecorded(evidence: Evidence) -> Finding | None:
         return Finding(REPAIRABLE, _listed(bad))
     recorded = sum(each["action"] == "kept" for each in files)
     if recorded < len(files) or not files:  # others name what is wrong
-        return Finding(OK, f"{recorded} files", applies=recorded > 0)
+        return Finding(OK, Text(f"{recorded} files", f"{recorded} 个文件"), applies=recorded > 0)
     seen = evidence.get("sums")
     if seen is None:
         return None

@@ -203,6 +203,8 @@ CHINESE = {
     "the last proof failed": "上次证明失败",
     "changed in this run: {}": "本次运行中有改动：{0}",
     "{} changed": "{0} 有变化",
+    "the test itself": "测试本身",
+    "the record": "记录",
     # roles
     "no CUDA libraries are needed: {}": "不需要 CUDA 库：{0}",
     "cuda_libs_install is never": "cuda_libs_install 是 never",

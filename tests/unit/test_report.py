@@ -243,6 +243,8 @@ def test_a_run_then_one_with_nothing_to_do(project, tmp_path):
     assert again["since"] == found["web"]["time"]
     assert "in all, changed" in project("-e", '{"sealed": true, "dead": true}'), "the service was started again"
     assert hosts_of(path)["web"]["proof"] == found["web"]["proof"]
+    project()
+    assert not hosts_of(path)["web"]["since"], "all was looked at anew"
     assert not [name for name in os.listdir(tmp_path) if name.startswith((".out", "out.html."))], "nothing half-written"
 
 
