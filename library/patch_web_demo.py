@@ -15,7 +15,7 @@ description:
     pydantic 2 changed. Streamlit takes its address on the command line, so V(web_demo2.py) gets path and device only.
   - V(openai_api.py) also keeps to the limits of each request, answers one after the other in a thread so that the rest
     of the API answers meanwhile, ends an answer whose client has left, says errors as OpenAI's API does, asks for
-    O(password) where there is one (C(Authorization: Bearer)), and lets no web page in (no CORS; where it listens on a
+    O(password) where there is one (as a bearer token), and lets no web page in (no CORS; where it listens on a
     loopback address, no other host name).
   - gradio is pinned to 6.17.3 rather than to the classic 3.39 of upstream's time, because 3.39 serves the files below
     its working folder to any web page open on the machine, fetches URLs on request of a page, and makes the browser ask
