@@ -202,9 +202,9 @@ from ansible.module_utils.chatglm import (
     seal,
     service,
     streamlit_page,
+    streamlit_worker,
     translations,
     unit,
-    websocket,
 )
 from ansible.module_utils.chatglm.addresses import loopback
 from ansible.module_utils.chatglm.failure import Failure
@@ -212,7 +212,7 @@ from ansible.module_utils.chatglm.files import read_json, unusable, user_name, w
 from ansible.module_utils.chatglm.processes import source_of
 
 PARTS = (command, failure, files, host, libcuda_worker, messages, page, processes, seal, service)
-PARTS += (streamlit_page, translations, unit, websocket)
+PARTS += (streamlit_page, streamlit_worker, translations, unit)
 PROGRAM = """\
 #!{python} -IB
 # The command chatglm: chatglm help. Written by Ansible: changes here are overwritten by the next run.

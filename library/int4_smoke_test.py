@@ -173,7 +173,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import lock, progress, service, smoke, smoke_worker, streamlit_page, websocket
+from ansible.module_utils.chatglm import lock, progress, service, smoke, smoke_worker, streamlit_page, streamlit_worker
 from ansible.module_utils.chatglm import page as page_client
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import digest_of, read_json, sha256_file, unusable, write_json
@@ -358,12 +358,10 @@ def run_page(params: dict[str, Any], model: dict[str, Any], log: Path) -> dict[s
     """
     host, port = parse_url(params["url"])
     check_port(host, port)
-    clients = {"openai_api": page_client.Api, "streamlit": streamlit_page.Streamlit}
-    client = clients.get(params["app"], page_client.Page)
-    page = client(params["url"], params["answer_timeout"], page_client.stored_password(home_of(params["launcher"])))
+    page = streamlit_page.client(params["app"], params["url"], params["answer_timeout"], home_of(params["launcher"]))
     prompt = model.get("prompt_tokens", 64)
     started = time.monotonic()
-    with Child([params["launcher"]], log) as child:
+    with contextlib.closing(page), Child([params["launcher"]], log) as child:
         wait_for_page(child, page, params, model)
         where = "page, start"
         try:
@@ -438,7 +436,7 @@ def run(module: AnsibleModule) -> None:
     with contextlib.suppress(OSError):  # no digest of it: a record that others may read would let them guess
         subject["password"] = os.stat(page_client.password_path(home_of(launcher))).st_mtime_ns
     settings = {name: params[name] for name in SETTINGS}
-    test = digest_of([source_of(part) for part in (smoke, smoke_worker, page_client, streamlit_page, websocket)])
+    test = digest_of([source_of(part) for part in (smoke, smoke_worker, page_client, streamlit_page, streamlit_worker)])
     record = read_json(params["proof"])
     reason = smoke.due_reason(record, subject, settings, test, mode=params["mode"], repaired=params["repaired"])
     old = record if isinstance(record, dict) else {}

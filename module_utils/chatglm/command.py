@@ -20,9 +20,9 @@ from . import service, translations, unit
 from .failure import Failure
 from .files import read_json
 from .messages import say, spoken
-from .page import Api, Page, stored_password
+from .page import Page
 from .processes import port_free, port_owner
-from .streamlit_page import Streamlit
+from .streamlit_page import client
 
 COMMANDS = ("start", "stop", "restart", "status", "logs", "chat", "doctor", "where", "help")
 LOAD_TIMEOUT = 900.0
@@ -58,8 +58,7 @@ class Chat:
 
     def page(self, timeout: float = 600.0) -> Page:
         """Return a session with the page, signed in where it asks for that."""
-        client = {"openai_api": Api, "streamlit": Streamlit}.get(self.app, Page)
-        return client(self.url, timeout, stored_password(self.home))
+        return client(self.app, self.url, timeout, self.home)
 
     def state(self) -> dict[str, Any]:
         """Look at the service."""

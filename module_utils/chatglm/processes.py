@@ -57,17 +57,21 @@ class Child:
         log: path of the log file; created or emptied.
         stdin: bytes for its standard input, or None for none.
         read: True to read its standard output by :meth:`lines`.
+        write: True to write to its standard input by :meth:`write`. It has to end with that: it is not tied to this
+            process otherwise, and can so be started beside other threads.
 
     Raises:
         OSError: the command cannot be started.
 
     """
 
-    def __init__(self, command: list[str], log: Path, stdin: bytes | None = None, read: bool = False) -> None:
+    def __init__(
+        self, command: list[str], log: Path, stdin: bytes | None = None, read: bool = False, write: bool = False
+    ) -> None:
         """Start the command."""
         self.log = log
         with open(log, "wb") as stream, contextlib.ExitStack() as stack:
-            source: IO[bytes] | int = subprocess.DEVNULL
+            source: IO[bytes] | int = subprocess.PIPE if write else subprocess.DEVNULL
             if stdin is not None:
                 # A file, not a pipe: a child that reads nothing can then not block us.
                 source = stack.enter_context(open(log.with_suffix(".in"), "w+b"))
@@ -79,7 +83,7 @@ class Child:
                 stdout=subprocess.PIPE if read else stream,
                 stderr=stream,
                 start_new_session=True,
-                preexec_fn=die_with_parent(),  # noqa: PLW1509 - the modules have one thread
+                preexec_fn=None if write else die_with_parent(),  # noqa: PLW1509 - the modules have one thread
             )
 
     def __enter__(self) -> Child:
@@ -121,6 +125,12 @@ class Child:
                 for line in whole:
                     yield line.decode("utf-8", "replace")
 
+    def write(self, line: str) -> None:
+        """Write a line to its standard input; when it has ended, :meth:`lines` says so."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.process.stdin.fileno(), f"{line}\n".encode())
+
     def tail(self) -> str:
         """Return the end of the log file, at most 6000 bytes."""
         try:
@@ -144,8 +154,9 @@ class Child:
             if self._signal(number):
                 while self._signal(0) and time.monotonic() < deadline:
                     time.sleep(0.02)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
 
     def _signal(self, number: int) -> bool:
         """Signal the group (0: only ask); return whether any of it is left."""

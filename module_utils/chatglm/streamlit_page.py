@@ -1,180 +1,101 @@
 """Speak with streamlit's page as a browser does: by its websocket, from what its script draws.
 
-The standard library is enough for that too (see page.py): no import of the virtualenv, no process in between. Of
-streamlit 1.56's messages (``streamlit/proto/*.proto``) only the fields named here are read and written. protobuf gives
-a number no second meaning; and what is not found here makes a failure, never a proof.
+The virtualenv's own tornado and streamlit carry the messages (``streamlit_worker``); here they are what protobuf makes
+of them in JSON, by the names in ``streamlit/proto/*.proto``. What is not found here makes a failure, never a proof.
 """
 
 from __future__ import annotations
 
-import struct
+import json
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from . import streamlit_worker
 from .failure import Failure
-from .page import READ_LOG, Endpoint, Page, Turn
-from .websocket import Refused, WebSocket
+from .page import READ_LOG, Api, Endpoint, Page, Turn, stored_password
+from .processes import Child, source_of
 
-# ForwardMsg, its metadata, and Delta
-METADATA, NEW_SESSION, DELTA, FINISHED = 2, 4, 5, 6
-DELTA_PATH = 2
-ELEMENT, BLOCK = 3, 6
-# Block and Element by kind, and their own fields; a widget begins with its id
-CHAT_MESSAGE = 9
-EXCEPTION, BUTTON, SLIDER, TEXT_AREA, MARKDOWN = 8, 19, 21, 22, 29
-NAME = ID = BODY = EXCEPTION_TYPE = 1
-EXCEPTION_TEXT = 2
-SLIDER_LABEL, SLIDER_MINIMUM = 3, 7
-# BackMsg, ClientState, WidgetStates and WidgetState
-RERUN_SCRIPT, WIDGET_STATES, WIDGET = 11, 2, 1
-TRIGGER_VALUE, STRING_VALUE, DOUBLE_ARRAY_VALUE = 2, 6, 7
-EARLY_FOR_RERUN = 2
-
-if TYPE_CHECKING:
-    Fields = dict[int, list[Any]]  # a message: the values of each field, numbers or bytes
-
-
-def read_number(data: bytes, at: int) -> tuple[int, int]:
-    """Return the varint at ``at``, and where it ends."""
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value, shift, at = value | (byte & 0x7F) << shift, shift + 7, at + 1
-        if byte < 0x80:
-            return value, at
-
-
-def read_numbers(data: bytes) -> Iterator[int]:
-    """Yield the varints of a packed field."""
-    at = 0
-    while at < len(data):
-        value, at = read_number(data, at)
-        yield value
-
-
-def parse(data: bytes) -> Fields:
-    """Return the fields of a message.
-
-    Raises:
-        ValueError: it is none.
-        IndexError: it was cut.
-
-    """
-    found: Fields = {}
-    at = 0
-    while at < len(data):
-        key, at = read_number(data, at)
-        size = {1: 8, 5: 4}.get(key & 7, 0)
-        if key & 7 == 0:
-            value: Any
-            value, at = read_number(data, at)
-        elif key & 7 == 2 or size:
-            if not size:
-                size, at = read_number(data, at)
-            value = data[at : at + size]
-            at += size
-        else:
-            raise ValueError(f"wire type {key & 7}")
-        found.setdefault(key >> 3, []).append(value)
-    if at > len(data):
-        raise IndexError("a field that was cut")
-    return found
-
-
-def number(value: int) -> bytes:
-    """Return a varint."""
-    data = bytearray()
-    while value > 0x7F:
-        data.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*data, value])
-
-
-def field(name: int, value: int | str | bytes) -> bytes:
-    """Return a field of a message: a number or a truth, a text, or a message."""
-    if isinstance(value, int):
-        return number(name << 3) + number(value)
-    data = value.encode() if isinstance(value, str) else value
-    return number(name << 3 | 2) + number(len(data)) + data
-
-
-def text_of(fields: Fields, name: int) -> str:
-    """Return a text of a message; empty when it has none."""
-    return b"".join(fields.get(name, [])[-1:]).decode("utf-8", "replace")
+EARLY_FOR_RERUN = "FINISHED_EARLY_FOR_RERUN"
 
 
 class Screen:
-    """What the page shows: the kind and the fields of each part, by its place in the page's tree."""
+    """What the page shows: each part, an element or a block, by its place in the page's tree."""
 
     def __init__(self) -> None:
         """Nothing is shown yet."""
-        self.parts: dict[tuple[int, ...], tuple[int, Fields]] = {}
+        self.parts: dict[tuple[int, ...], dict[str, Any]] = {}
 
-    def apply(self, message: Fields) -> None:
+    def apply(self, message: dict[str, Any]) -> None:
         """Change what is shown as ``message`` of the server says.
 
         Raises:
-            ValueError: a part of it is no message.
-            LookupError: it lacks its place, or was cut.
+            LookupError: it lacks its place.
 
         """
-        if NEW_SESSION in message:  # the script runs anew, and draws all that shall be seen
+        if "new_session" in message:  # the script runs anew, and draws all that shall be seen
             self.parts.clear()
-        for delta in map(parse, message.get(DELTA, [])):
-            path = tuple(read_numbers(parse(message[METADATA][0])[DELTA_PATH][0]))
-            for kinds in map(parse, delta.get(ELEMENT, []) + delta.get(BLOCK, [])):
-                # Beside the one that says what it is stand height, width and the like, with larger numbers.
-                known = (CHAT_MESSAGE,) if BLOCK in delta else (EXCEPTION, BUTTON, SLIDER, TEXT_AREA, MARKDOWN)
-                kind = next((kind for kind in known if kind in kinds), 0)
-                self.parts[path] = (kind, parse(kinds[kind][0]) if kind else {})
+        for kind, part in message.get("delta", {}).items():
+            if kind in ("new_element", "add_block"):
+                self.parts[tuple(message["metadata"]["delta_path"])] = part
 
-    def of_kind(self, kind: int) -> list[Fields]:
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
         """Return all parts of a kind, in the order of the page."""
-        return [fields for _, (found, fields) in sorted(self.parts.items(), key=lambda part: part[0]) if found == kind]
+        return [part[kind] for _, part in sorted(self.parts.items()) if kind in part]
 
     def messages(self) -> list[dict[str, Any]]:
         """Return the conversation: role and content of each bubble, in order."""
         found: list[tuple[tuple[int, ...], dict[str, Any]]] = []
-        for path, (kind, fields) in sorted(self.parts.items(), key=lambda part: part[0]):
-            if kind == CHAT_MESSAGE:
-                found.append((path, {"role": text_of(fields, NAME), "content": ""}))
-            elif kind == MARKDOWN and found and path[: len(found[-1][0])] == found[-1][0]:
-                found[-1][1]["content"] += text_of(fields, BODY)
+        for path, part in sorted(self.parts.items()):
+            if "chat_message" in part:
+                found.append((path, {"role": part["chat_message"].get("name", ""), "content": ""}))
+            elif "markdown" in part and found and path[: len(found[-1][0])] == found[-1][0]:
+                found[-1][1]["content"] += part["markdown"].get("body", "")
         return [bubble for _, bubble in found]
 
-    def fill_in(self, question: str, max_length: int) -> bytes:
+    def fill_in(self, question: str, max_length: int) -> list[dict[str, Any]]:
         """Return the state of the widgets that asks ``question``, with the likeliest tokens only (see page.py).
 
         Raises:
             Failure: there is no field for it, or no button.
 
         """
-        areas, buttons = self.of_kind(TEXT_AREA), self.of_kind(BUTTON)
+        areas, buttons = self.of_kind("text_area"), self.of_kind("button")
         if not areas or not buttons:
             raise Failure(
                 f"the page shows {len(areas)} text areas and {len(buttons)} buttons",
                 "one to ask in and one to send it, as in the source repository's web_demo2.py",
                 "run the play again (role web_demo patches web_demo2.py; a file of your own cannot be proven this way)",
             )
-        state = [(areas[0], field(STRING_VALUE, question)), (buttons[0], field(TRIGGER_VALUE, True))]
-        for slider in self.of_kind(SLIDER):
-            label = text_of(slider, SLIDER_LABEL).lower()
-            if "length" in label:
-                state.append((slider, field(DOUBLE_ARRAY_VALUE, field(1, struct.pack("<d", max_length)))))
-            elif label.startswith("top"):
-                lowest = slider.get(SLIDER_MINIMUM, [bytes(8)])[0]
-                state.append((slider, field(DOUBLE_ARRAY_VALUE, field(1, lowest))))
-        return b"".join(field(WIDGET, field(ID, text_of(widget, ID)) + value) for widget, value in state)
+        state = [{"id": areas[0]["id"], "string_value": question}, {"id": buttons[0]["id"], "trigger_value": True}]
+        for slider in self.of_kind("slider"):
+            label = slider.get("label", "").lower()
+            if "length" in label or label.startswith("top"):
+                value = max_length if "length" in label else slider.get("min", 0)
+                state.append({"id": slider["id"], "double_array_value": {"data": [value]}})
+        return state
 
 
 class Streamlit(Page):
-    """A session with the page of streamlit. The server keeps the conversation, from :meth:`open` to :meth:`close`."""
+    """A session with the page of streamlit. The server keeps the conversation, from :meth:`open` to :meth:`close`.
 
-    def __init__(self, url: str, timeout: float, password: str = "") -> None:
-        """Remember the address; nothing is sent yet."""
-        super().__init__(url, timeout, password)
-        self._socket: WebSocket | None = None
+    Args:
+        url: see Page.
+        timeout: see Page.
+        home: the installation, whose virtualenv has streamlit.
+
+    """
+
+    def __init__(self, url: str, timeout: float, home: str) -> None:
+        """Remember the address and the installation; nothing is started yet."""
+        super().__init__(url, timeout)
+        self._address = f"ws{url[4:].rstrip('/')}/_stcore/stream"
+        self._home = home
+        self._worker: Child | None = None
+        self._said: Iterator[str] = iter(())
+        self._deadline = [0.0]
         self._screen = Screen()
         self._turns = 0
 
@@ -190,19 +111,20 @@ class Streamlit(Page):
             Failure: the script fails, or is not done within ``seconds``.
 
         """
-        if self._socket is None:
+        if self._worker is None:
             late = Failure(
                 f"the page's script is not done within {seconds:.0f} s",
                 "a page that is drawn",
                 "look at the log below; on a slow machine raise smoke_test_load_timeout",
             )
-            self._run(b"", seconds, late)
+            self._run([], seconds, late)
 
     def close(self) -> None:
         """End the session; a script that still runs for it is stopped by the server."""
-        if self._socket is not None:
-            self._socket.close()
-        self._socket, self._screen, self._turns = None, Screen(), 0
+        if self._worker is not None:
+            self._worker.stop()
+            self._log.close()
+        self._worker, self._screen, self._turns = None, Screen(), 0
 
     def endpoint(self) -> Endpoint:
         """Open the page; what is filled in there is found at each question.
@@ -251,36 +173,70 @@ class Streamlit(Page):
         self._turns += 1
         return turn
 
-    def _run(self, widgets: bytes, seconds: float, late: Failure, look: Callable[[], object] = lambda: None) -> None:
+    def _run(
+        self, widgets: list[dict[str, Any]], seconds: float, late: Failure, look: Callable[[], object] = lambda: None
+    ) -> None:
         """Have the script run to its end with these ``widgets``; ``look`` is called whenever something was drawn.
 
         Raises:
             Failure: ``late``, when it is not done within ``seconds``; the page shows an error, or is not there.
 
         """
-        deadline, done = time.monotonic() + seconds, False
+        self._deadline[0], done = time.monotonic() + seconds, False
         try:
-            if self._socket is None:
-                self._socket = WebSocket(self.host, self.port, "/_stcore/stream", min(seconds, 30))
-            self._socket.send(field(RERUN_SCRIPT, field(WIDGET_STATES, widgets)))
+            worker = self._worker = self._worker or self._start()
+            worker.write(json.dumps({"rerun_script": {"widget_states": {"widgets": widgets}}}))
             while not done:
-                message = parse(self._socket.receive(deadline - time.monotonic()))
+                message = self._receive(worker)
                 self._screen.apply(message)
                 look()
-                for shown in self._screen.of_kind(EXCEPTION):
-                    told = f"{text_of(shown, EXCEPTION_TYPE)}: {text_of(shown, EXCEPTION_TEXT)}"
+                for shown in self._screen.of_kind("exception"):
+                    told = f"{shown.get('type')}: {shown.get('message')}"
                     raise Failure(f"the page shows an error: {told[:300]}", "an answer", READ_LOG)
-                done = message.get(FINISHED, [EARLY_FOR_RERUN]) != [EARLY_FOR_RERUN]
-        except Refused as refused:
-            raise Failure(
-                f"the page refuses its websocket with status {refused.status}", "status 101", READ_LOG
-            ) from None
+                done = message.get("script_finished", EARLY_FOR_RERUN) != EARLY_FOR_RERUN
         except TimeoutError:
             raise late from None
         except OSError as error:
             raise Failure(f"the connection to the page broke: {error!r}", "a completed answer", READ_LOG) from error
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise Failure(f"an answer of another form ({error!r})", "a message of streamlit's", READ_LOG) from error
         finally:
             if not done:
                 self.close()
+
+    def _start(self) -> Child:
+        """Start what carries the messages as the page itself is started: by the launcher, with the proof's bytecode."""
+        flags = ["-I", "-B", "-X", f"pycache_prefix={self._home}/cache/pycache", "-c", source_of(streamlit_worker)]
+        command = [f"{self._home}/bin/chatglm-run", "python", *flags, self._address]
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - until close(); it has no name to be left behind
+        worker = Child(command, Path(f"/proc/self/fd/{self._log.fileno()}"), read=True, write=True)
+        self._said = worker.lines(self._deadline)
+        return worker
+
+    def _receive(self, worker: Child) -> dict[str, Any]:
+        """Return the next message.
+
+        Raises:
+            Failure: there is none any more.
+            TimeoutError: none came before the deadline.
+            ValueError: a line of another form.
+
+        """
+        message: dict[str, Any] = json.loads(next(self._said, "{}"))
+        if "refused" in message:
+            told = f"the page refuses its websocket with status {message['refused']}"
+            raise Failure(told, "status 101", READ_LOG)
+        if "broken" in message:
+            told = f"the connection to the page broke: {message['broken']}"
+            raise Failure(told, "a completed answer", READ_LOG)
+        if not message:
+            told = f"the client in the virtualenv ended with status {worker.wait(5)}: {worker.tail()[-300:]}"
+            raise Failure(told, "a message of streamlit's", "run the play again")
+        return message
+
+
+def client(app: str, url: str, timeout: float, home: str) -> Page:
+    """Return a session with what the installation ``home`` has started, signed in where it asks for that."""
+    if app == "streamlit":
+        return Streamlit(url, timeout, home)
+    return (Api if app == "openai_api" else Page)(url, timeout, stored_password(home))

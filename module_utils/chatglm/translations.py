@@ -933,6 +933,7 @@ CHINESE = {
     "the page refuses its websocket with status {}": "页面拒绝 websocket，状态 {0}",
     "status 101": "状态 101",
     "the page shows an error: {}": "页面显示错误：{0}",
+    "the client in the virtualenv ended with status {}: {}": "虚拟环境中的客户端结束了，状态 {0}：{1}",
     "a message of streamlit's": "streamlit 的消息",
     "the page shows {} text areas and {} buttons": "页面有 {0} 个输入框和 {1} 个按钮",
     "one to ask in and one to send it, as in the source repository's web_demo2.py": (

@@ -1,9 +1,17 @@
 """web_demo2.py under streamlit as a person uses it, in real Chromium, and as the proof and ``chatglm`` ask it."""
 
+import base64
+import contextlib
+import hashlib
 import http.client
 import json
+import os
+import signal
+import socket
 import subprocess
+import threading
 import time
+from pathlib import Path
 
 import pytest
 from ansible.module_utils.chatglm.failure import Failure
@@ -123,7 +131,7 @@ def test_a_dead_page_is_told(tmp_path, case):
     server = ["--server.address", "127.0.0.1", "--server.port", url.rpartition(":")[2], "--server.headless", "true"]
     command = ["python", "-m", "streamlit", "run", "--browser.gatherUsageStats", "false", *server, tmp_path / "page.py"]
     with launched(url, tmp_path / "log", *command):
-        page = Streamlit(url, 3)
+        page = Streamlit(url, 3, HOME)
         assert page.status() == 200
         try:
             page.open(3 if case == "loads for ever" else 60)
@@ -131,6 +139,107 @@ def test_a_dead_page_is_told(tmp_path, case):
         except Failure as failure:
             seen = failure.found
     assert seen.startswith(told), seen
+
+
+UPGRADED = b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
+FINISHED = b"\x30\x00"  # a ForwardMsg
+
+
+@pytest.fixture
+def serve():
+    """Return a function that answers one visitor with ``reply`` and gives the address; what he sent is in ``seen``."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def start(reply, seen):
+            def run():
+                visitor, _ = server.accept()
+                with visitor, contextlib.suppress(OSError):
+                    seen.append(visitor.recv(4096))
+                    key = seen[0].partition(b"Sec-Websocket-Key: ")[2].partition(b"\r")[0]
+                    digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+                    visitor.sendall(reply.replace(b"%s", base64.b64encode(digest)))
+                    while data := visitor.recv(4096):
+                        seen.append(data)
+
+            threading.Thread(target=run, daemon=True).start()
+            return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+        yield start
+
+
+@pytest.mark.usefixtures("streamlit")
+def test_a_visitor_names_no_origin_and_answers_a_ping_while_he_waits(serve):
+    seen = []
+    in_parts = b"\x02\x01" + FINISHED[:1] + b"\x80\x01" + FINISHED[1:]
+    page = Streamlit(serve(UPGRADED + in_parts + b"\x89\x04ping", seen), 10, HOME)
+    page.open(10)
+    assert b"Host: 127.0.0.1:" in seen[0]
+    assert b"origin" not in seen[0].lower()
+    deadline = time.monotonic() + 10
+    while b"\x8a\x84" not in b"".join(seen[1:]):
+        assert time.monotonic() < deadline, "no pong"
+        time.sleep(0.02)
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "the page refuses its websocket with status 403"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "the connection to the page broke: WebSocketError("),
+        (b"garbage\r\n\r\n", "the connection to the page broke: "),
+        (UPGRADED.replace(b"%s", b"wrong"), "the connection to the page broke: "),
+        (b"", "the page's script is not done within 3 s"),
+        (UPGRADED, "the page's script is not done within 3 s"),
+        (UPGRADED + b"\x88\x06\x03\xe8over", "broke: ConnectionError('the server closed it: over')"),
+        (UPGRADED + b"\x82\x02\xff\x7f", "the connection to the page broke: DecodeError("),
+        (UPGRADED + b"\xff\xff\xff\xff", "broke: ConnectionError('the server closed it: no reason')"),
+        (UPGRADED + b"\x82\x04\x2a\x02\x1a\x00", "an answer of another form ("),
+    ],
+)
+@pytest.mark.usefixtures("streamlit")
+def test_a_server_that_does_not_speak_is_told(serve, reply, told):
+    with pytest.raises(Failure) as failure:
+        Streamlit(serve(reply, []), 3, HOME).open(3)
+    assert told in failure.value.found
+
+
+@pytest.mark.usefixtures("streamlit")
+def test_no_server_is_told():
+    with pytest.raises(Failure, match="the connection to the page broke: ConnectionRefusedError"):
+        Streamlit(f"http://127.0.0.1:{free_port()}", 10, HOME).endpoint()
+
+
+def carriers():
+    """The process ids of all streamlit_workers."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (folder / "cmdline").read_bytes().endswith(b"/_stcore/stream\0"):
+                found.append(int(folder.name))
+    return found
+
+
+def test_what_carries_the_messages_ends_with_either_side(streamlit):
+    page = Streamlit(streamlit, 60, HOME)
+    page.open(60)
+    os.kill(*carriers(), signal.SIGKILL)
+    with pytest.raises(Failure, match="the client in the virtualenv ended with status -9"):
+        page.ask(page.endpoint(), "你好", [], 64)
+    assert len(page.ask(page.endpoint(), "你好", [], 64).messages) == 2  # in a new session
+    page.close()
+    assert carriers() == []
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([HOME / "bin" / "chatglm", "chat"], **pipes) as chat:
+        chat.stdin.write("你好\n".encode())
+        chat.stdin.flush()
+        assert KNOWN in chat.stdout.readline().decode()
+        assert len(carriers()) == 1
+        chat.kill()
+    deadline = time.monotonic() + 10
+    while carriers():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_no_other_web_page_gets_in(streamlit):

@@ -96,8 +96,8 @@ class Page(http.server.BaseHTTPRequestHandler):
             return
         if self.path == "/_stcore/health":
             self.send(503 if kind == "ill" else 200, b"ok", "text/plain")
-        elif self.path == "/_stcore/stream":
-            streamlit_host.Session(self, kind, plan["page"].get("answer", "")).serve()
+        elif self.path == "/crash":
+            os.kill(os.getpid(), signal.SIGKILL)
         elif self.path in ("/", "/v1/models"):
             self.send(500 if kind == "500" else 200, b"<html></html>", "text/html")
         elif self.path == "/config":
@@ -184,7 +184,10 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.event({{"msg": "close_stream"}})
         self.wfile.write(b"0\\r\\n\\r\\n")
 
-if len(sys.argv) > 1:
+if sys.argv[1:2] == ["python"]:
+    url = sys.argv[-1].replace("ws", "http").removesuffix("/_stcore/stream")
+    streamlit_host.Session(url, plan["page"]["kind"], plan["page"].get("answer", "")).serve()
+elif len(sys.argv) > 1:
     worker(plan["model"]["kind"], plan["model"].get("value"))
 else:
     kind = plan["page"]["kind"]
@@ -221,7 +224,8 @@ class Host:
         self.page = {"kind": "good", "answer": REPORT["answer"]}
         (folder / "model").mkdir()
         (folder / "model" / "config.json").write_text("{}")
-        self.launcher = folder / "chatglm-run"
+        self.launcher = folder / "bin" / "chatglm-run"
+        self.launcher.parent.mkdir()
         self.launcher.write_text(
             LAUNCHER.format(
                 python=sys.executable, root=str(ROOT), plan=str(folder / "plan.json"), calls=str(self.calls)
