@@ -115,6 +115,19 @@ def _listed(items: Iterable[str], limit: int = 4) -> str:
     return ", ".join(items[:limit]) + more
 
 
+def _faults(items: Iterable[str], limit: int = 4) -> Text:
+    """Return a list of what modules say (``WHAT: FAULT``) in both languages."""
+    items = list(items)
+
+    def told(item: str) -> str:
+        whole = chinese(item, ENOUGH)
+        what, colon, fault = item.partition(": ")
+        return f"{what}：{chinese(fault, ENOUGH)}" if colon and whole == item else whole
+
+    more = f" 等 {len(items)} 个" if len(items) > limit else ""
+    return Text(_listed(items, limit), "；".join(map(told, items[:limit])) + more)
+
+
 def _stopped(name: str) -> Judge:
     """Return the judge of whether a module of the site could look at all."""
 
@@ -237,14 +250,12 @@ def _cuda_libs(evidence: Evidence) -> Finding | None:
         return Finding(OK, "left to you (cuda_libs_install)", applies=False)
     if result.get("failed") or "missing" not in result:
         return Finding(UNKNOWN, _plain(str(result.get("msg", "not looked at"))))
-    errors = "; ".join(
-        f"{library['name']}: {library['error']}" for library in result["libraries"] if library.get("error")
-    )
+    errors = [f"{library['name']}: {library['error']}" for library in result["libraries"] if library.get("error")]
     if result["refusal"]:
         found, todo = split_failure(result["refusal"])
         return Finding(YOURS, found, todo)
     if result["missing"]:
-        return Finding(REPAIRABLE, errors or f"{_listed(result['missing'])} does not load")
+        return Finding(REPAIRABLE, _faults(errors or [f"{name} does not load" for name in result["missing"]]))
     return Finding(OK, _listed(f"{each['name']} {each.get('version', '')}".strip() for each in result["libraries"]))
 
 
@@ -311,7 +322,7 @@ def _venv_interpreter(evidence: Evidence) -> Finding | None:
     if virtualenv.get("action") == "rebuild":
         return Finding(REPAIRABLE, virtualenv["reason"])
     if any(line.startswith("~ pyvenv.cfg") for line in _prepared(virtualenv)):
-        return Finding(REPAIRABLE, "pyvenv.cfg was edited")
+        return Finding(REPAIRABLE, Text("pyvenv.cfg was edited", "pyvenv.cfg 被改动过"))
     return Finding(OK, f"Python {virtualenv.get('python_version', '')}".strip())
 
 
@@ -330,7 +341,7 @@ def _venv_interrupted(evidence: Evidence) -> Finding | None:
     seen += package_faults(virtualenv).get("venv_interrupted", [])
     if virtualenv.get("action") == "verify":
         seen.append(virtualenv["reason"])
-    return Finding(REPAIRABLE, _listed(seen)) if seen else Finding(OK, Text("finished", "已装完"))
+    return Finding(REPAIRABLE, _faults(seen)) if seen else Finding(OK, Text("finished", "已装完"))
 
 
 def _package(code: str, fine: Text) -> Judge:
@@ -338,7 +349,7 @@ def _package(code: str, fine: Text) -> Judge:
 
     def judge(evidence: Evidence) -> Finding | None:
         faults = package_faults(_known(evidence, "virtualenv")).get(code)
-        return Finding(REPAIRABLE, _listed(faults)) if faults else Finding(OK, fine)
+        return Finding(REPAIRABLE, _faults(faults)) if faults else Finding(OK, fine)
 
     return judge
 
@@ -347,7 +358,7 @@ def _imported(evidence: Evidence, code: str, names: Iterable[str], fine: Callabl
     """Return the finding on packages: the virtualenv's record first, then the raw import; None asks for the import."""
     faults = package_faults(_known(evidence, "virtualenv")).get(code)
     if faults:
-        return Finding(REPAIRABLE, _listed(faults))
+        return Finding(REPAIRABLE, _faults(faults))
     seen = evidence.get("imports")
     if seen is None:
         return None
@@ -397,7 +408,10 @@ def _cuda_available(evidence: Evidence) -> Finding | None:
     cuda = seen["cuda"]
     if cuda.get("available"):
         return Finding(OK, f"CUDA {cuda.get('build')}")
-    return Finding(YOURS, cuda.get("error") or f"torch.cuda.is_available() is False (CUDA {cuda.get('build')})")
+    if cuda.get("error"):
+        return Finding(YOURS, cuda["error"])
+    without = f"torch.cuda.is_available() is False (CUDA {cuda.get('build')})"
+    return Finding(YOURS, Text(without, f"torch.cuda.is_available() 为 False（CUDA {cuda.get('build')}）"))
 
 
 # --- source -----------------------------------------------------------------------------------------------------------
@@ -428,7 +442,7 @@ def _weights(kinds: tuple[str, ...]) -> Judge:
         bad = [f"{each['path']}: {each['reason']}" for each in files if each.get("kind") in kinds]
         there = sum(each.get("kind") != "missing" for each in files)
         return (
-            Finding(REPAIRABLE, _listed(bad))
+            Finding(REPAIRABLE, _faults(bad))
             if bad
             else Finding(OK, Text(f"none of {there} files", f"{there} 个文件都不是"), applies=there > 0)
         )
@@ -460,7 +474,7 @@ def _weights_unrecorded(evidence: Evidence) -> Finding | None:
     if not files and _model_bytes(evidence):
         bad = ["the files and digests of this revision are not known: the hub will be asked"]
     if bad:
-        return Finding(REPAIRABLE, _listed(bad))
+        return Finding(REPAIRABLE, _faults(bad))
     recorded = sum(each["action"] == "kept" for each in files)
     if recorded < len(files) or not files:  # others name what is wrong
         return Finding(OK, Text(f"{recorded} files", f"{recorded} 个文件"), applies=recorded > 0)
@@ -556,7 +570,8 @@ def _proxies(evidence: Evidence) -> Finding | None:
     told = _listed(f"{name}={value}" for name, value in sorted(seen["set"].items()))
     files = _known(evidence, "weights").get("files") or []
     if seen["unusable"] and (not files or any(each.get("kind") for each in files)):
-        return Finding(YOURS, f"for what is to be fetched: {_listed(seen['unusable'])}")
+        unusable = _listed(seen["unusable"])
+        return Finding(YOURS, Text(f"for what is to be fetched: {unusable}", f"下载用的代理不能用：{unusable}"))
     bypass = "" if seen["loopback"] else ", which loopback goes through too"
     return Finding(OK, f"{told}{bypass}; the launcher unsets them")
 
@@ -612,7 +627,7 @@ def _proof(evidence: Evidence) -> Finding | None:
     if record is None:
         return None
     if record["verdict"] == "failed" and record["reasons"]:
-        return Finding(REPAIRABLE, f"{proof['due_reason']}: {'; '.join(record['reasons'])}")
+        return Finding(REPAIRABLE, _faults([f"{proof['due_reason']}: {'; '.join(record['reasons'])}"]))
     return Finding(REPAIRABLE, proof["due_reason"])
 
 
@@ -1345,7 +1360,9 @@ CHECKS: tuple[Check, ...] = (
         AGAIN,
         _source_plan(
             ("restore", "rebuild"),
-            lambda source: _listed(source.get("restored") or []) or "git cannot read the repository",
+            lambda source: (
+                _listed(source.get("restored") or []) or Text("git cannot read the repository", "git 读不了这个仓库")
+            ),
         ),
         needs=("source_blocked", "source_missing"),
         symptoms=("not a git repository", "object file", "index file corrupt", "can't open file"),
@@ -1355,7 +1372,13 @@ CHECKS: tuple[Check, ...] = (
         Text("commit of the repository", "仓库的提交"),
         Text("another commit is checked out than the pinned one", "检出的不是锁定的提交"),
         AGAIN,
-        _source_plan(("fetch",), lambda source: f"at {source['before'][:12]}, pinned is {source['after'][:12]}"),
+        _source_plan(
+            ("fetch",),
+            lambda source: Text(
+                f"at {source['before'][:12]}, pinned is {source['after'][:12]}",
+                f"现在是 {source['before'][:12]}，锁定的是 {source['after'][:12]}",
+            ),
+        ),
         needs=("source_blocked", "source_missing", "source_damaged"),
     ),
     Check(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.chatglm import checks, plan
-from doctor_evidence import FAULTS, HARMLESS, evidence
+from doctor_evidence import FAULTS, HARMLESS, evidence, virtualenv
 
 CODES = [check.code for check in checks.CHECKS]
 
@@ -198,6 +198,29 @@ def test_own_words_are_in_the_language():
     results = checks.examine(evidence(), probe, "zh")
     assert result_of("package_missing", results)["evidence"] == "齐全"
     assert result_of("python", results)["evidence"] == "/usr/bin/python3.10"
+
+
+# Names, versions and paths; what a tool said; and what the samples pretend that a module said.
+NOBODYS_WORDS = {"host_python", "architecture", "home_file_system", "gpu_blocked", "gpu_not_usable", "venv_blocked"}
+NOBODYS_WORDS |= {"stray_files", "module_cache", "web_demo_edited", "import_failed", "tokenizer", "source_damaged"}
+PRETENDED = ("cudart is of version 9", "the answer is empty")
+
+
+@pytest.mark.parametrize(
+    ("code", "parts"), [(code, parts) for code, _, _, parts in FAULTS if code not in NOBODYS_WORDS], ids=str
+)
+def test_what_was_found_is_told_in_chinese(code, parts):
+    result = result_of(code, checks.examine(evidence(**parts), probe, "zh"))
+    told = result["evidence"]
+    assert re.search("[\u4e00-\u9fff]", told) or "Error: " in told or told.endswith(PRETENDED), told
+
+
+def test_each_of_several_faults_is_told_in_chinese():
+    faults = [(f"p{number}", "1", "damaged file x.py" if number else "version 2") for number in range(6)]
+    broken = evidence(virtualenv=virtualenv("repair", reinstall=faults))
+    told = {each["code"]: each["evidence"] for each in checks.examine(broken, probe, "zh")}
+    assert told["package_version"] == "p0==1：版本是 2"
+    assert told["package_damaged"] == "；".join(f"p{n}==1：文件 x.py 损坏" for n in range(1, 5)) + " 等 5 个"
 
 
 def test_remedy_of_the_site_is_its_command():
