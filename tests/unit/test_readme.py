@@ -38,8 +38,8 @@ def test_settings_table_is_the_argument_spec(name):
 
 def code(name):
     """Return the blocks of code, without remarks and alignment; what a terminal shows is in each README's language."""
-    blocks = re.findall(r"^```(?!text).*?^```", read(name), re.M | re.S)
-    return [re.sub(r"(?m) +# .*$", "", block) for block in blocks]
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", read(name), re.M | re.S)
+    return [re.sub(r"(?m) +# .*$", "", text) for kind, text in blocks if kind != "text"]
 
 
 def test_both_readmes_show_the_same_commands_and_parts():
