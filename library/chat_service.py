@@ -387,7 +387,7 @@ def present(module: AnsibleModule) -> dict[str, Any]:
     stale = plan_files(wanted_files(params, kind))
     new_link, note = plan_link(os.path.join(home, "bin", "chatglm"))
     enabled = state["show"].get("UnitFileState") == "enabled"
-    own = [path for path in stale if path != completion_path()]
+    own = [path for path, (content, _) in stale.items() if path != completion_path() and not talk_only(path, content)]
     todo = plan_service(kind, state, text, enabled=enabled, stale=bool(own))
     root = kind == "systemd" or "remove" in todo
     host_name, port = page.Page(params["url"], 1).host, params["port"]
@@ -413,7 +413,7 @@ def present(module: AnsibleModule) -> dict[str, Any]:
             **dict(zip(("condition", "why"), service.condition(home, state), strict=True)),
             "unit": bool(state["unit"]) and not state["foreign"],
         },
-        "stale": [path for path in own if not talk_only(path, stale[path][0])],
+        "stale": own,
         "log": "journalctl --unit chatglm" if kind == "systemd" else service.place(home, "chatglm.log"),
         "diff": difference(home, stale),
     }

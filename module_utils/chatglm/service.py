@@ -76,8 +76,9 @@ def supervisor(home: str) -> int:
 
 def stamp(home: str) -> str:
     """Return a digest of what a running page was made from: any change means that it serves something old."""
-    names = ["bin/chatglm", "bin/chatglm-run", "state/service.json", "state/page_password", "state/weights.sha256"]
-    names += ["state/weights.json", "state/proof.json", "venv/.chatglm-env.json"]
+    # Not state/service.json: what of it the page is made from is in the launcher and the unit too.
+    names = ["bin/chatglm", "bin/chatglm-run", "state/page_password", "state/weights.sha256", "state/weights.json"]
+    names += ["state/proof.json", "venv/.chatglm-env.json"]
     digest = hashlib.sha256()
     for path in [os.path.join(home, name) for name in names] + sorted(
         str(path)

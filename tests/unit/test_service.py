@@ -279,6 +279,12 @@ def test_without_systemd_the_module_starts_the_supervisor_once(run_module, host,
     assert not again["changed"], again
     assert service.supervisor(str(home)) == pid
     assert os.readlink(home.parent / ".local/bin/chatglm") == str(home / "bin/chatglm")
+    talk = {"language": "zh", "control": {"host": "another"}}
+    told = run_module(chat_service, **host, **talk)
+    assert (told["changed"], told["todo"]) == (True, []), "no model is loaded anew for another language"
+    assert not run_module(chat_service, **host, **talk)["changed"]
+    assert service.observe(str(home), host["unit_path"])["current"]
+    assert service.supervisor(str(home)) == pid
     none = run_module(chat_service, service="none", **host)
     assert (none["changed"], none["todo"]) == (True, ["stop"])
     assert not service.supervisor(str(home))
