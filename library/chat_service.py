@@ -336,7 +336,9 @@ def unit_settings(params: dict[str, Any]) -> unit.Settings:
     return unit.Settings(home, me, system_python(), params["device"], loopback(params["listen"]), readable(home))
 
 
-def plan_service(kind: str, state: dict[str, Any], text: str, *, enabled: bool, stale: bool) -> list[str]:
+def plan_service(
+    kind: str, state: dict[str, Any], text: str, *, enabled: bool, stale: bool, by_hand: bool = False
+) -> list[str]:
     """Return what is to be done about the service.
 
     Args:
@@ -345,12 +347,13 @@ def plan_service(kind: str, state: dict[str, Any], text: str, *, enabled: bool, 
         text: the wanted unit.
         enabled: whether the unit starts with the distribution.
         stale: whether a file of the service itself is about to change.
+        by_hand: whether none was wanted before either, so that what runs was started by ``chatglm start``.
 
     """
     if kind == "none" and state["unit"] and not state["foreign"]:
         return ["remove"]
     if kind == "none":
-        return ["stop"] if state["active"] else []
+        return ["stop"] if state["active"] and not by_hand else []
     todo = []
     if kind == "systemd":
         todo += [] if state["unit"] == text else ["write"]
@@ -388,10 +391,13 @@ def present(module: AnsibleModule) -> dict[str, Any]:
     new_link, note = plan_link(os.path.join(home, "bin", "chatglm"))
     enabled = state["show"].get("UnitFileState") == "enabled"
     own = [path for path, (content, _) in stale.items() if path != completion_path() and not talk_only(path, content)]
-    todo = plan_service(kind, state, text, enabled=enabled, stale=bool(own))
+    before = read_json(service.settings_path(home))
+    by_hand = isinstance(before, dict) and before.get("kind") == "none"
+    todo = plan_service(kind, state, text, enabled=enabled, stale=bool(own), by_hand=by_hand)
     root = kind == "systemd" or "remove" in todo
     host_name, port = page.Page(params["url"], 1).host, params["port"]
-    if "start" in todo and not processes.port_free(host_name, port):
+    # What is to be stopped first holds the port itself.
+    if "start" in todo and "stop" not in todo and not processes.port_free(host_name, port):
         todo.remove("start")
         module.warn(
             f"port {port} is held by {processes.port_owner(port)}: the service is not started beside it. Stop that, "
@@ -407,7 +413,7 @@ def present(module: AnsibleModule) -> dict[str, Any]:
         "root": root,
         "unit": text,
         "started": bool({"start", "restart"} & set(todo)),
-        "runs": kind != "none" and (state["active"] or "start" in todo),
+        "runs": kind != "none" and ("start" in todo or (state["active"] and "stop" not in todo)),
         "found": {
             **{name: state[name] for name in ("kind", "active", "pid", "current", "enabled")},
             **dict(zip(("condition", "why"), service.condition(home, state), strict=True)),

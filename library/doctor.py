@@ -67,6 +67,10 @@ options:
     description: Seconds for one answer of the virtualenv's Python.
     type: int
     default: 180
+  answer_timeout:
+    description: Seconds for the answer of the service.
+    type: int
+    default: 300
 attributes:
   check_mode:
     description: Reads only, so check mode does the same.
@@ -156,7 +160,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import checks, command, doctor_worker, messages, snapshot
+from ansible.module_utils.chatglm import checks, command, doctor_worker, messages, service, snapshot
 from ansible.module_utils.chatglm.addresses import masked
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file
@@ -482,11 +486,17 @@ class Probes:
     def answer(self) -> dict[str, Any]:
         """Ask the service a question."""
         chat = command.Chat(self.params["home"])
+        page = chat.page(self.params["answer_timeout"])
+        young = service.age(chat.state()["pid"]) < command.LOAD_TIMEOUT
+        if young and page.status() == 0:  # to start it again would begin the load anew
+            return {"text": "", "error": "", "loading": True}
         try:
-            text = command.ask(chat, chat.page(self.params["timeout"]), "你好")[:60]
+            text = command.ask(chat, page, "你好")[:60]
         except Failure as failure:
-            return {"text": "", "error": failure.found}
-        return {"text": text, "error": "" if text else "an empty answer"}
+            return {"text": "", "error": failure.found, "loading": False}
+        finally:
+            page.close()
+        return {"text": text, "error": "" if text else "an empty answer", "loading": False}
 
     def stop(self) -> None:
         """End what was started."""
@@ -557,6 +567,7 @@ def main() -> None:
             "deep": {"type": "bool", "default": False},
             "language": {"type": "str", "choices": list(messages.LANGUAGES), "default": "en"},
             "timeout": {"type": "int", "default": 180},
+            "answer_timeout": {"type": "int", "default": 300},
         },
         supports_check_mode=True,
     )

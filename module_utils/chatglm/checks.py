@@ -674,11 +674,14 @@ def _service(evidence: Evidence) -> Finding | None:
         return Finding(OK, told)
     if found["kind"] != service["kind"]:
         return Finding(REPAIRABLE, Text("it runs, but not under systemd", "在运行，但不由 systemd 管理"))
+    if condition == "activating":
+        return Finding(OK, Text("it is starting", "正在启动"))
+    if condition == "crashed":
+        told = Text(f"it crashed ({found['why']}) and is started again", f"崩溃了（{found['why']}），正要重新启动")
+        return Finding(REPAIRABLE, told)
     if not found["current"]:
         old = Text(f"process {pid} serves what was installed before", f"进程 {pid} 用的是以前安装的内容")
         return Finding(REPAIRABLE, old)
-    if condition == "activating":
-        return Finding(OK, Text("it is starting", "正在启动"))
     return _answering(evidence, Text(f"runs, process {pid}", f"在运行，进程 {pid}"))
 
 
@@ -691,6 +694,8 @@ def _answering(evidence: Evidence, runs: Text) -> Finding | None:
     seen = evidence.get("answer")
     if seen is None:
         return None
+    if seen["loading"]:
+        return Finding(OK, Text(f"{runs.en}, loads the model", f"{runs.zh}，正在加载模型"))
     if seen["text"]:
         return Finding(OK, Text(f"{runs.en}, answers: {seen['text']}", f"{runs.zh}，回答：{seen['text']}"))
     again = f"{evidence['context']['home']}/bin/chatglm restart"

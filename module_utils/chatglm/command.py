@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import grp
+import json
 import os
 import shlex
 import subprocess
@@ -20,7 +21,7 @@ from . import service, translations, unit
 from .failure import Failure
 from .files import read_json
 from .messages import say, spoken
-from .page import Page
+from .page import Page, password_path, stored_password
 from .processes import port_free, port_owner
 from .streamlit_page import client
 
@@ -254,6 +255,9 @@ def doctor(chat: Chat, options: argparse.Namespace) -> int:
         command += ["-e", f"{name}={value}"]
     folder = str(control.get("path") or "")
     if folder and os.access(os.path.join(folder, "bootstrap"), os.X_OK):
+        if stored_password(chat.home):  # read over there: nobody shall see it among the arguments
+            lookup = f"{{{{ lookup('ansible.builtin.file', {password_path(chat.home)!r}) }}}}"
+            command += ["-e", json.dumps({"chatglm_page_password": lookup})]
         return subprocess.run([*command, *options.rest], cwd=folder, check=False).returncode
     chat.tell("elsewhere", host=control.get("host") or "?", path=folder or "?", command=shlex.join(command))
     return 1

@@ -84,6 +84,7 @@ MESSAGES: Mapping[str, Text] = {
         "stopped: memory ran out. Close what uses the GPU (nvidia-smi), then: chatglm start",
         "已停止：内存或显存不足。请关闭占用显卡的程序（nvidia-smi），然后运行 chatglm start",
     ),
+    "command.crashed": Text("crashed ({why}); it is started again", "崩溃了（{why}）；会重新启动"),
     "command.failed": Text("failed ({why}); see the log", "失败（{why}）；请看日志"),
     "command.gone": Text(
         "not running: killed, or the distribution was stopped; start it with: chatglm start",

@@ -195,7 +195,8 @@ def follow(
             if news:
                 # After the first, a generating event holds edits, one list for each output.
                 edits = kind == "process_generating" and bool(data)
-                data = [apply_diff(old, new) for old, new in zip(data, news, strict=False)] if edits else list(news)
+                pairs = zip(data, news)  # noqa: B905 - Python 3.8 has no strict
+                data = [apply_diff(old, new) for old, new in pairs] if edits else list(news)
             messages = find_messages(data)
             if messages is not None:
                 turn.messages = messages

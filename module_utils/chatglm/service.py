@@ -66,6 +66,14 @@ def started(pid: int, proc: str = "/proc") -> str:
     return "" if fields[0] in "ZX" else fields[19]
 
 
+def age(pid: int) -> float:
+    """Return how many seconds ago a process was started; infinite when there is none."""
+    ticks = started(pid)
+    with open("/proc/uptime", encoding="ascii") as stream:
+        now = float(stream.read().split()[0])
+    return now - int(ticks) / os.sysconf("SC_CLK_TCK") if ticks else float("inf")
+
+
 def supervisor(home: str) -> int:
     """Return the process id of the supervisor that runs now, 0 for none; a number that was given anew is none."""
     note = read_json(place(home, "process.json"))
@@ -121,12 +129,18 @@ def observe(home: str, path: str = unit.PATH) -> dict[str, Any]:
 def condition(home: str, state: dict[str, Any]) -> tuple[str, str]:
     """Return how the service does whose state :func:`observe` returned, in a word, and why it failed.
 
-    The words: running, activating, no_memory, failed (it crashed too often), gone (killed, or the distribution was
-    stopped; without systemd), stopped (by the user, or never started).
+    The words: running, activating (it waits for the GPU, or between two starts), crashed (it is about to be started
+    again), no_memory, failed (it crashed too often), gone (killed, or the distribution was stopped; without systemd),
+    stopped (by the user, or never started).
     """
     show = state["show"]
+    if state["active"] and show.get("SubState") == "auto-restart":
+        return "crashed", f"{show.get('Result', '')}, status {show.get('ExecMainStatus')}"
     if state["active"]:
-        return "activating" if show.get("ActiveState") == "activating" else "running", ""
+        serving = read_json(place(home, "serving.json"))
+        serves = isinstance(serving, dict) and serving.get("pid") == state["pid"]
+        waits = state["kind"] == "background" and not serves
+        return "activating" if waits or show.get("ActiveState") == "activating" else "running", ""
     if state["kind"] == "systemd":
         if show.get("ActiveState") != "failed":
             return "stopped", ""

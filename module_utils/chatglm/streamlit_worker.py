@@ -21,6 +21,14 @@ async def carry(url: str) -> dict[str, object]:
     from tornado.httpclient import HTTPClientError, HTTPRequest  # noqa: PLC0415
     from tornado.websocket import websocket_connect  # noqa: PLC0415
 
+    lines: asyncio.Queue[str] = asyncio.Queue()
+
+    async def listen() -> None:
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            lines.put_nowait(line)
+        os._exit(0)  # whoever asked is gone, also while the page does not answer
+
+    listening = asyncio.create_task(listen())
     try:
         # How long that may take is the reader's affair.
         page = await websocket_connect(HTTPRequest(url, connect_timeout=0, request_timeout=0))
@@ -28,9 +36,8 @@ async def carry(url: str) -> dict[str, object]:
         return {"refused": error.code} if error.response else {"broken": repr(error)}
 
     async def send() -> None:
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            await page.write_message(Parse(line, BackMsg()).SerializeToString(), binary=True)
-        os._exit(0)
+        while True:
+            await page.write_message(Parse(await lines.get(), BackMsg()).SerializeToString(), binary=True)
 
     async def receive() -> None:
         while (data := await page.read_message()) is not None:
@@ -38,7 +45,7 @@ async def carry(url: str) -> dict[str, object]:
             print(MessageToJson(message, preserving_proto_field_name=True, indent=None), flush=True)
         raise ConnectionError(f"the server closed it: {page.close_reason or 'no reason'}")
 
-    await asyncio.gather(send(), receive())
+    await asyncio.gather(listening, send(), receive())
     return {}
 
 

@@ -542,6 +542,12 @@ CHINESE = {
     "patched": "已打补丁",
     "service: {}": "服务：{0}",
     "started": "已启动",
+    "started anew": "已重新启动",
+    "stopped": "已停止",
+    "removed": "已删除",
+    "unit written": "已写入单元文件",
+    "starts with the distribution": "随发行版启动",
+    "command written": "已写入命令",
     "your changes to {}": "你对 {0} 的修改",
     "your packages {}": "你的软件包 {0}",
     "other files beside the weights: {}": "权重旁边的其他文件：{0}",
@@ -641,7 +647,61 @@ CHINESE = {
     "correct chatglm_ca_bundle (or cert in the host's pip configuration)": (
         "更正 chatglm_ca_bundle（或主机 pip 配置里的 cert）"
     ),
-    "{}{} while {}: {}": "{0}{1}（{2}）：{3}",
+    "{} ({}) while {}: {}": "{2}时：{0}（{1}）：{3}",
+    "{} while {}: {}": "{1}时：{0}：{2}",
+    "installing {} packages": "安装 {0} 个软件包",
+    "removing {} packages": "卸载 {0} 个软件包",
+    "checking dependencies": "检查依赖关系",
+    "creating the environment": "建立虚拟环境",
+    "a full disk": "磁盘满了",
+    "room for the environment: about 1.2 GB with torch's CPU build, 7 GB with a CUDA build": (
+        "虚拟环境要有地方放：用 torch 的 CPU 版约 1.2 GB，CUDA 版 7 GB"
+    ),
+    "make room under chatglm_home, then run again": "在 chatglm_home 下腾出空间，再运行一次",
+    "a package whose content differs from the lock": "有软件包的内容与锁定文件不同",
+    "the files that the lock names": "锁定文件里写明的文件",
+    "run again in case a proxy or mirror damaged it; if it stays, distrust that index: set virtualenv_index_url": (
+        "再运行一次，也许是代理或镜像损坏了它；仍然如此就别信这个索引：设置 virtualenv_index_url"
+    ),
+    "a server certificate that this host does not trust": "服务器的证书不被这台主机信任",
+    "one signed by a known authority": "由已知机构签发的证书",
+    "name your company's authority with chatglm_ca_bundle (a PEM file on the host)": (
+        "用 chatglm_ca_bundle 指定公司的证书机构（主机上的 PEM 文件）"
+    ),
+    "an index that refuses access": "索引拒绝访问",
+    "an index that is open, or credentials that it takes": "开放的索引，或它认可的用户名和密码",
+    "put user and password into virtualenv_index_url (from a vault), or choose another index": (
+        "把用户名和密码写进 virtualenv_index_url（放在 vault 里），或换一个索引"
+    ),
+    "no wheel of a locked package for this Python and processor": "锁定的软件包没有适合此 Python 和处理器的 wheel",
+    "a wheel in the index or in a find-links folder": "索引或 find-links 目录里有 wheel",
+    "choose another Python with virtualenv_python, or put the wheel into a folder named by virtualenv_find_links": (
+        "用 virtualenv_python 另选 Python，或把 wheel 放进 virtualenv_find_links 指定的目录"
+    ),
+    "a locked package that no source has": "锁定的软件包在任何来源里都没有",
+    "all locked packages in the index or in a find-links folder": "索引或 find-links 目录里有全部锁定的软件包",
+    "use a complete index or mirror (virtualenv_index_url), or add its wheel (virtualenv_find_links)": (
+        "换用完整的索引或镜像（virtualenv_index_url），或补上它的 wheel（virtualenv_find_links）"
+    ),
+    "an address that answers, but not as a package index": "这个地址有回应，但不是软件包索引",
+    "a package index, and no page of a proxy or of a network that wants a login": (
+        "软件包索引，而不是代理或要求登录的网络的页面"
+    ),
+    "check virtualenv_index_url and virtualenv_torch_index_url; log in to the network first, if it asks for it": (
+        "检查 virtualenv_index_url 和 virtualenv_torch_index_url；网络要求登录时先登录"
+    ),
+    "a package source that cannot be reached": "连不上软件包来源",
+    "a working connection to it": "能连上它",
+    "check network and proxy, or set virtualenv_index_url (in China a mirror) and virtualenv_torch_index_url": (
+        "检查网络和代理，或设置 virtualenv_index_url（在中国用镜像）和 virtualenv_torch_index_url"
+    ),
+    "locked packages that exclude each other": "锁定的软件包互相排斥",
+    "locks that were made together": "一起生成的锁定文件",
+    "a folder that may not be written": "有目录不可写",
+    "chatglm_home owned by the user who runs this": "chatglm_home 属于运行本程序的用户",
+    "correct its owner (a run with sudo may have left files of root)": (
+        "更正它的所有者（用 sudo 运行过会留下 root 的文件）"
+    ),
     "{} faulty packages after two installations, {}: {}": "装了两次仍有 {0} 个软件包有问题，{1}：{2}",
     "files as in the packages' own lists": "文件与软件包自己的清单一致",
     "check disk and memory (dmesg), then run again": "检查磁盘和内存（dmesg），再运行一次",
@@ -662,7 +722,6 @@ CHINESE = {
         "用 virtualenv_uv 指定主机上的一个（https://docs.astral.sh/uv）"
     ),
     "locked packages that do not fit together ({})": "锁定的软件包互不相容（{0}）",
-    "locks that were made together": "一起生成的锁定文件",
     "regenerate them with roles/virtualenv/files/relock": "用 roles/virtualenv/files/relock 重新生成",
     "importing {} takes more than 600 s": "导入 {0} 超过 600 秒",
     "seconds": "几秒",
@@ -1051,12 +1110,19 @@ def _entries() -> list[tuple[re.Pattern[str], str, int]]:
     return sorted(made, key=lambda entry: -entry[2])
 
 
-def chinese(text: str, enough: int = 0) -> str:
-    """Return one part of a failure in Chinese; the text itself where no entry has its form."""
+def chinese(text: str, enough: int = 0, names: bool = False) -> str:
+    """Return one part of a failure in Chinese; the text itself where no entry has its form.
+
+    Args:
+        text: the English.
+        enough: letters of its own that an entry with values needs.
+        names: the values in it are names, which are nobody's text.
+
+    """
     for pattern, translation, length in _entries():
         found = pattern.fullmatch(text)
         if found and (length >= enough or not found.groups()):
-            return translation.format(*(chinese(value, ENOUGH) for value in found.groups()))
+            return translation.format(*(value if names else chinese(value, ENOUGH) for value in found.groups()))
     return text
 
 
@@ -1076,7 +1142,7 @@ def summary(line: str, language: str, again: bool = False) -> str:
     if label in {"done", "would do"} and colon and f"{name}: {{}}" in CHINESE:
         text = CHINESE[f"{name}: {{}}"].format("，".join(map(chinese, items.split(", "))))
     elif label:  # below "proven" stands the answer, which is nobody's text here
-        text = chinese(text)
+        text = chinese(text, names=label == "kept")
     return report(" " * COLUMNS if again else line[:COLUMNS]) + text
 
 

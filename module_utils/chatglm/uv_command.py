@@ -300,8 +300,9 @@ def explain(stderr: str, doing: str) -> Failure:
     urls = re.findall(r"https?://[^\s`')]+", text)
     for pattern, found, expected, remedy in _CAUSES:
         if re.search(pattern, text, re.IGNORECASE):
-            where = f" ({urls[0]})" if urls and urls[0] not in last else ""
-            return Failure(f"{found}{where} while {doing}: {last}", expected, remedy)
+            if urls and urls[0] not in last:
+                return Failure(f"{found} ({urls[0]}) while {doing}: {last}", expected, remedy)
+            return Failure(f"{found} while {doing}: {last}", expected, remedy)
     return Failure(
         f"uv failed while {doing}: {last}", "a finished installation", "see stderr in the result, then run again"
     )

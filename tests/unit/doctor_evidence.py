@@ -120,7 +120,7 @@ HEALTHY = {
     "tokenizer": {"error": "", "tokens": 4, "text": "你好"},
     "proof_record": {"verdict": "ok", "time": "", "reasons": []},
     "service": SERVICE,
-    "answer": {"text": "你好", "error": ""},
+    "answer": {"text": "你好", "error": "", "loading": False},
     "context": {
         "device": "cuda",
         "home": HOME,
@@ -304,7 +304,9 @@ FAULTS = [
     ("service", "repairable", "none is wanted", {"service": service(["remove"], "none")}),
     ("service", "yours", "does not answer: status 500", {
         "context": {**HEALTHY["context"], "deep": True},
-        "answer": {"text": "", "error": "status 500"}}),
+        "answer": {"text": "", "error": "status 500", "loading": False}}),
+    ("service", "repairable", "it crashed (exit-code, status 1) and is started again", {
+        "service": service(["restart"], pid=0, current=False, condition="crashed", why="exit-code, status 1")}),
 ]  # fmt: skip
 """Each fault, planted alone in the evidence of a healthy host: exactly one check must name it."""
 
@@ -329,6 +331,10 @@ HARMLESS = [
         "name": "weights", "remedy": "", "urls": [{"url": "https://h", "reachable": True, "error": ""}]}]))}),
     ("weights_digest", "all read", {"context": {**HEALTHY["context"], "deep": True}}),
     ("service", "not asked", {"service": service()}),
+    ("service", "it is starting", {  # systemd tells no process while it waits for the GPU
+        "service": service(["restart"], pid=0, current=False, condition="activating")}),
+    ("service", "loads the model", {"context": {**HEALTHY["context"], "deep": True},
+        "answer": {"text": "", "error": "", "loading": True}}),
     ("service", "answers: 你好", {"context": {**HEALTHY["context"], "deep": True}}),
     ("service", "stopped; to start it", {"service": service(["start"], **DEAD, condition="stopped")}),
     ("service", "stopped; to start it", {

@@ -1,5 +1,6 @@
 """The service: its unit, its supervisor run for real with a pretended page, and what the module plans."""
 
+import ast
 import os
 import re
 import signal
@@ -249,12 +250,14 @@ RUNS = {"unit": TEXT, "foreign": False, "kind": "systemd", "active": True, "curr
         ("none", {**RUNS, "unit": "", "kind": "none", "active": False}, False, False, []),
         ("background", {**RUNS, "unit": "", "kind": "none", "active": False}, False, False, ["start"]),
         ("background", {**RUNS, "unit": "", "kind": "background"}, False, False, []),
+        ("none", {**RUNS, "unit": "", "kind": "background", "by_hand": True}, False, False, []),
         # systemd was switched off since: its unit does nothing
         ("background", {**RUNS, "kind": "none", "active": False}, False, False, ["start"]),
     ],
 )
 def test_the_plan(kind, state, enabled, stale, expected):
-    assert chat_service.plan_service(kind, state, TEXT, enabled=enabled, stale=stale) == expected
+    by_hand = state.get("by_hand", False)
+    assert chat_service.plan_service(kind, state, TEXT, enabled=enabled, stale=stale, by_hand=by_hand) == expected
 
 
 @pytest.fixture
@@ -290,6 +293,44 @@ def test_without_systemd_the_module_starts_the_supervisor_once(run_module, host,
     assert not service.supervisor(str(home))
 
 
+def test_what_was_started_by_hand_is_the_user_s(run_module, host, home):
+    run_module(chat_service, service="none", **host)
+    service.start_background(str(home), sys.executable)
+    pid = service.supervisor(str(home))
+    again = run_module(chat_service, service="none", **host)
+    assert (again["changed"], again["todo"], again["runs"]) == (False, [], False)
+    assert service.supervisor(str(home)) == pid
+
+
+def test_what_is_to_be_stopped_first_does_not_hold_the_port_of_its_successor(run_module, host, home, monkeypatch):
+    run_module(chat_service, service="none", **host)
+    service.start_background(str(home), sys.executable)
+    monkeypatch.setattr(chat_service.processes, "port_free", lambda *_: False)
+    monkeypatch.setattr(service, "booted", lambda: True)
+    monkeypatch.setattr(service, "systemctl", lambda *_: (0, ""))
+    seen = run_module(chat_service, check=True, **host)
+    assert (seen["todo"], seen["started"], seen["runs"]) == (["write", "enable", "stop", "start"], True, True)
+
+
+def test_a_service_between_two_starts_is_told_so(home):
+    show = {"ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code", "ExecMainStatus": "1"}
+    state = {"show": show, "active": True, "kind": "systemd", "pid": 0}
+    assert service.condition(str(home), state) == ("crashed", "exit-code, status 1")
+    state["show"] = {"ActiveState": "activating", "SubState": "start-pre"}
+    assert service.condition(str(home), state) == ("activating", "")
+    state = {"show": {}, "active": True, "kind": "background", "pid": 7}
+    assert service.condition(str(home), state) == ("activating", ""), "it waits for the GPU: nothing is served yet"
+    service.write_json(service.place(str(home), "serving.json"), {"pid": 7})
+    assert service.condition(str(home), state) == ("running", "")
+
+
+def test_the_commands_modules_run_on_python_3_8():
+    for part in chat_service.PARTS:
+        for node in ast.walk(ast.parse(Path(part.__file__).read_text(), feature_version=(3, 8))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "zip":
+                assert not node.keywords, f"{part.__name__}, line {node.lineno}: zip has no strict there"
+
+
 def test_a_preview_shows_of_the_commands_modules_only_which(run_module, host, home):
     run_module(chat_service, service="none", **host)
     modules = home / "lib" / "chatglm"
@@ -316,7 +357,7 @@ def examined(run_module, host, home):
 
     def judge(deep=False, **options):
         said = run_module(chat_service, check=True, **{**host, **options})
-        probes = doctor.Probes({"home": str(home), "timeout": 5, "record": "/no"}, {}, "")
+        probes = doctor.Probes({"home": str(home), "timeout": 5, "answer_timeout": 5, "record": "/no"}, {}, "")
         evidence = {"service": said, "context": {"home": str(home), "deep": deep, "site": "site.yml"}}
         return checks.examine(evidence, probes, checks=[CHECK])[0]
 
@@ -334,6 +375,8 @@ def test_the_doctor_on_a_service_without_systemd(run_module, examined, host, hom
     within(20, lambda: service.observe(str(home), host["unit_path"])["current"])
     assert told(examined()) == ("ok", f"runs, process {pid}; not asked (doctor_deep asks)")
     assert told(examined(language="zh", control={"host": "other"}))[0] == "ok"
+    assert told(examined(deep=True)) == ("ok", f"runs, process {pid}, loads the model")
+    monkeypatch.setattr(command, "LOAD_TIMEOUT", 0)
     dead = examined(deep=True)
     assert dead["verdict"] == "yours"
     assert "does not answer" in dead["evidence"]
@@ -388,7 +431,12 @@ UNIT_STATES = [
         "repairable",
         "it failed (start-limit-hit, status 1); its log: journalctl",
     ),
-    ({"ActiveState": "activating", "MainPID": "1"}, "repairable", "process 1 serves"),
+    ({"ActiveState": "activating", "SubState": "start-pre", "MainPID": "0"}, "ok", "it is starting"),
+    (
+        {"ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code", "ExecMainStatus": "1"},
+        "repairable",
+        "it crashed (exit-code, status 1) and is started again",
+    ),
 ]
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible.module_utils.chatglm import messages
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,7 @@ UNCHANGED = {
     "source_result": {"changed": False, "modified": []},
     "weights_result": {"changed": False, "files": [], "bytes_fetched": 0, "extra_files": []},
     "web_demo_result": {"changed": False},
-    "service_result": {"kind": "none", "started": False, "runs": False},
+    "service_result": {"kind": "none", "changed": False, "todo": [], "runs": False},
     "smoke_test_result": {
         "verdict": "ok",
         "time": "2026-11-22T13:24:46+00:00",
@@ -59,8 +60,11 @@ UNCHANGED = {
         },
     },
     "preflight_found": {"plan": {"device": "cpu"}},
-    "summary_home": HOME,
-    "summary_url": "http://127.0.0.1:7860",
+    "chatglm_home": HOME,
+    "chatglm_listen": "127.0.0.1",
+    "chatglm_port": 7860,
+    "chatglm_app": "web_demo",
+    "chatglm_service": "auto",
 }
 
 
@@ -70,7 +74,7 @@ def play(tmp_path, tasks, check=False, **variables):
         "hosts": "localhost",
         "gather_facts": False,
         "vars": {**UNCHANGED, **variables},
-        "vars_files": [str(ROOT / "roles/summary/vars/main.yml")],
+        "vars_files": [str(ROOT / "roles" / role / "vars/main.yml") for role in ("chatglm", "summary")],
         "tasks": tasks,
     }
     (tmp_path / "play.json").write_text(json.dumps([played]))
@@ -137,7 +141,7 @@ WORK = {
     },
     "source_result": {"changed": True, "plan": "clone", "modified": [{"path": "a.py", "kind": "edited"}]},
     "web_demo_result": {"changed": True},
-    "service_result": {"kind": "systemd", "started": True, "runs": True},
+    "service_result": {"kind": "systemd", "changed": True, "todo": ["write", "enable", "start"], "runs": True},
 }
 
 
@@ -151,7 +155,7 @@ def test_each_role_s_work_has_a_line(tmp_path):
         "          virtualenv: built, 2 packages, 3.00 MB on disk",
         "          source repository: clone",
         "          web demo: patched",
-        "          service: started",
+        "          service: unit written, starts with the distribution, started",
         "kept      your changes to a.py",
         "          your packages mine",
         *STANDING,
@@ -169,7 +173,7 @@ def test_the_same_in_chinese(tmp_path):
         "          虚拟环境：已建立，2 个软件包，占磁盘 3.00 MB",
         "          源码仓库：克隆",
         "          网页演示：已打补丁",
-        "          服务：已启动",
+        "          服务：已写入单元文件，随发行版启动，已启动",
         "保留      你对 a.py 的修改",
         "          你的软件包 mine",
         "已证明    2026-11-22T13:24:46+00:00，7.6 token/秒，首个 0.2 秒后，设备 cpu",
@@ -198,6 +202,55 @@ def test_a_preview_says_what_comes_next_and_of_nothing_that_it_is_there(tmp_path
     ],
 )
 def test_the_service(tmp_path, service, told):
-    lines = block(tmp_path, service_result={"started": False, **service})
+    lines = block(tmp_path, service_result={"changed": False, "todo": [], **service})
     assert told in lines
     assert any(line.startswith("stop") for line in lines) == service["runs"]
+
+
+@pytest.mark.parametrize(
+    ("todo", "changed", "told"),
+    [
+        (["enable"], False, "service: starts with the distribution"),  # root will do it
+        (["remove"], False, "service: removed"),
+        (["stop", "start"], True, "service: stopped, started"),
+        (["restart"], True, "service: started anew"),
+        ([], True, "service: command written"),
+    ],
+)
+def test_whatever_is_done_to_the_service_is_told(tmp_path, todo, changed, told):
+    result = {"kind": "systemd", "runs": True, "changed": changed, "todo": todo}
+    assert block(tmp_path, check=True, service_result=result)[0] == f"would do  {told}"
+
+
+def test_the_api_s_base_address(tmp_path):
+    assert "open      http://127.0.0.1:7860/v1" in block(tmp_path, chatglm_app="openai_api")
+
+
+def test_an_answer_too_short_to_measure(tmp_path):
+    proven = json.loads(json.dumps(UNCHANGED["smoke_test_result"]))
+    proven["report"]["model"]["tokens_per_second"] = None
+    assert block(tmp_path, smoke_test_result=proven)[1] == (
+        "proven    2026-11-22T13:24:46+00:00, first after 0.2 s, on cpu"
+    )
+
+
+@pytest.mark.parametrize(
+    ("facts", "result", "first", "chat"),
+    [
+        ({"kind": "systemd", "active": True}, {}, "nothing: all is as it was when it was proven", "chat      runs in"),
+        ({"kind": "systemd", "active": False}, {"kind": "systemd", "changed": True, "todo": ["start"], "runs": True},
+         "service: started", "chat      runs in"),
+        ({"kind": "systemd", "active": False}, {"kind": "systemd", "changed": False, "todo": [], "runs": False},
+         "nothing: all is as it was when it was proven", "chat      does not run"),
+    ],
+)  # fmt: skip
+def test_a_sealed_run_tells_the_service_as_it_is(tmp_path, facts, result, first, chat):
+    tasks = yaml.safe_load((ROOT / "roles/preflight/tasks/main.yml").read_text())
+    sealed = next(task for task in tasks if task["name"].startswith("Nothing has changed"))["block"]
+    debug = next(task for task in sealed if task["name"] == "Sum up")
+    found = {"facts": {"service": facts}, "seal": {"lines": ["proven    then"]}}
+    variables = {"preflight_found": found, "chatglm_language": "en", "service_result": result}
+    shown = play(tmp_path, [debug], **variables)
+    assert f"done      {first}" in shown
+    assert chat in shown
+    assert "repair    run the same command again" in shown

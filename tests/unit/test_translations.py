@@ -13,7 +13,7 @@ import pytest
 import python_env
 import wrong_settings
 import yaml
-from ansible.module_utils.chatglm import plan, smoke, translations
+from ansible.module_utils.chatglm import plan, smoke, translations, uv_command
 from ansible.module_utils.chatglm.failure import Failure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -169,6 +169,7 @@ def test_no_entry_is_left_over():
     said += [re.sub(r"'\s*~\s*'", "", re.sub(r"\s+", " ", path.read_text())) for path in YAML]
     said += [f"{word} " for word in python_env.DOING.values()]
     said.append(re.sub(r"'\s*~\s*'", "", wrong_settings.EXPRESSION))
+    said.append(wrong_settings.VARS.read_text())
     for english in translations.CHINESE:
         for piece in english.split("{}"):
             own = max(re.split(r"; |: |\. |, ", piece), key=len).strip(" .,:;'\"()")
@@ -253,18 +254,36 @@ def test_the_summary_in_chinese(english, chinese):
 
 def test_all_that_the_summary_says_has_its_chinese():
     text = (ROOT / "roles/summary/vars/main.yml").read_text().split("\n", 2)[2]
+    standing = wrong_settings.VARS.read_text().partition("# What to tell of the chat")[2].partition("# One sentence")[0]
+    assert standing
+    text += standing
     pieces = {piece.strip(" ;,()") for piece in re.findall(r"'([^'\n]*)'", text)}
     known = [*translations.CHINESE, *translations.LABELS]
     asked = {"mended", "kept", "create", "rebuild", "action", "equalto", "planned_bytes", "path", "key", "patched"}
     asked |= {"kind", "due", "ok", "none", "systemd", "in", "s, on", "[\\U00010000-\\U0010ffff]", "clean", "verify"}
-    asked |= {"regex_replace"}
+    asked |= {"regex_replace", "background", "extract", "openai_api", "runs"}
     pieces = {item for piece in pieces - asked for item in piece.partition(": ")[::2]}
+    pieces |= set(yaml.safe_load(wrong_settings.VARS.read_text())["__chatglm_service_words"].values())
     unknown = {
         piece
         for piece in pieces
         if re.search("[a-z]{2}", piece) and not any(re.split(r"  +", piece)[-1] in text for text in known)
     }
     assert not unknown
+
+
+@pytest.mark.parametrize("cause", uv_command._CAUSES, ids=lambda cause: cause[1])
+def test_what_uv_says_is_told_in_chinese(cause):
+    said = Failure(f"{cause[1]} (https://x.example/a) while installing 3 packages: error: x", *cause[2:])
+    for line in translations.failure(str(said)).splitlines():
+        assert not re.search(r"[a-z]{3,} (a|an|the|that|of|no|not|with|which) ", line), line
+    assert "安装 3 个软件包" in translations.failure(str(said))
+    assert "安装 3 个软件包" in translations.chinese(f"{cause[1]} while installing 3 packages: error: x")
+
+
+def test_a_user_s_names_are_not_translated():
+    line = "kept      your packages free"
+    assert translations.summary(line, "zh") == "保留      你的软件包 free"
 
 
 def test_every_wrong_setting_in_chinese():
