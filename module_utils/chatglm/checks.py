@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Optional  # noqa: UP035
 
 from .messages import Text
-from .translations import ENOUGH, chinese
+from .translations import ENOUGH, chinese, item
 
 OK, REPAIRABLE, YOURS, UNKNOWN = "ok", "repairable", "yours", "unknown"
 
@@ -118,14 +118,8 @@ def _listed(items: Iterable[str], limit: int = 4) -> str:
 def _faults(items: Iterable[str], limit: int = 4) -> Text:
     """Return a list of what modules say (``WHAT: FAULT``) in both languages."""
     items = list(items)
-
-    def told(item: str) -> str:
-        whole = chinese(item, ENOUGH)
-        what, colon, fault = item.partition(": ")
-        return f"{what}：{chinese(fault, ENOUGH)}" if colon and whole == item else whole
-
     more = f" 等 {len(items)} 个" if len(items) > limit else ""
-    return Text(_listed(items, limit), "；".join(map(told, items[:limit])) + more)
+    return Text(_listed(items, limit), "；".join(map(item, items[:limit])) + more)
 
 
 def _stopped(name: str) -> Judge:
@@ -289,8 +283,8 @@ def package_faults(virtualenv: Mapping[str, Any]) -> dict[str, list[str]]:
     for pin in virtualenv.get("install") or []:
         name = pin.partition("==")[0]
         faults.setdefault(OWN_MISSING.get(name, "package_missing"), []).append(f"{pin} is missing")
-    for item in virtualenv.get("reinstall") or []:
-        pin, _, fault = item.partition(": ")
+    for each in virtualenv.get("reinstall") or []:
+        pin, _, fault = each.partition(": ")
         name = pin.partition("==")[0]
         if fault == INTERRUPTED:
             code = "venv_interrupted"

@@ -1022,6 +1022,42 @@ CHINESE = {
     "the client in the virtualenv ended with status {}: {}": "虚拟环境中的客户端结束了，状态 {0}：{1}",
     "a message of streamlit's": "streamlit 的消息",
     "the page shows {} text areas and {} buttons": "页面有 {0} 个输入框和 {1} 个按钮",
+    # cuda_lookup.py and pickle_imports.py
+    "{} cannot be loaded: {}": "{0} 无法加载：{1}",
+    "{} cannot be read as one ({})": "{0} 不能当作检查点读取（{1}）",
+    "{} is an archive with two members of one name": "{0} 是含有同名成员的归档",
+    "{} is an archive with other bytes before it": "{0} 是前面有其他字节的归档",
+    "{} is an archive without data.pkl": "{0} 是没有 data.pkl 的归档",
+    # web_demo_patch.py: scripts that are left as they are
+    "bytes that are not valid {}": "有不是 {0} 的字节",
+    "a Python script in the form of one of upstream's demo scripts": "与上游某个演示脚本形式相同的 Python 脚本",
+    "its encoding cannot be told ({})": "看不出它的编码（{0}）",
+    "its encoding {} does not give the same bytes back": "按它的编码 {0} 写回时字节会不同",
+    "UTF-8 or GBK": "UTF-8 或 GBK",
+    "Python cannot parse it ({})": "Python 解析不了（{0}）",
+    "arguments given as **mapping": "参数以 **mapping 的形式给出",
+    "the arguments {} by name": "按名字给出参数 {0}",
+    "the model's path is computed ({})": "模型的路径是算出来的（{0}）",
+    "the path as a string, or as a name that is set to a string": "路径是字符串，或是赋值为字符串的名字",
+    "several models are loaded ({}), and none is named as a ChatGLM model": (
+        "加载了几个模型（{0}），没有一个以 ChatGLM 命名"
+    ),
+    "one model, or one whose name contains chatglm": "一个模型，或名字里有 chatglm 的那个",
+    "no call that loads the model": "没有加载模型的调用",
+    "load_model_on_gpus needs GPUs, and the device is {}": "load_model_on_gpus 需要 GPU，而设备是 {0}",
+    "AutoModel.from_pretrained(...), or device cuda": "AutoModel.from_pretrained(...)，或设备 cuda",
+    "gradio is imported, and no .launch() call follows": "导入了 gradio，后面却没有 .launch() 调用",
+    "an older patch that asks for no key": "是旧的补丁，不要求密钥",
+    "upstream's text": "上游的文本",
+    "{} places of the form {}": "形如 {1} 的地方有 {0} 处",
+    "one, as in upstream's script": "一处，与上游脚本相同",
+    "not in an async function of its own": "不在单独的 async 函数里",
+    "the form of upstream's script": "上游脚本的形式",
+    "nothing in it can ask for a password": "里面没有能要求密码的地方",
+    "web_demo.py, openai_api.py, or no password": "web_demo.py、openai_api.py，或不设密码",
+    "an edit here would break the script ({})": "在这里修改会弄坏脚本（{0}）",
+    "an edit here does not settle": "在这里修改得不到稳定的结果",
+    "a form as upstream's": "与上游相同的形式",
     "one to ask in and one to send it, as in the source repository's web_demo2.py": (
         "一个用来提问，一个用来发送，与源码仓库的 web_demo2.py 一样"
     ),
@@ -1092,7 +1128,10 @@ def needs_none(template: str) -> bool:
     """Tell whether there is nothing to translate in an English text: values alone, or a command alone."""
     own = template.replace(_HOLE, "")
     return not re.search(r"[A-Za-z]{2}", own) or bool(
-        re.fullmatch(r"(sudo|git|ls|echo|kill|-e) [^;,()]*|\{\}/\S*|(Python|CUDA) \{\}|gcc|\S+\.so\.1", template)
+        re.fullmatch(
+            r"(sudo|git|ls|echo|kill|-e) [^;,()]*|\{\}/\S*|(Python|CUDA) \{\}|\w+\.\w+\(\.\.\.\)|gcc|\S+\.so\.1",
+            template,
+        )
     )
 
 
@@ -1101,7 +1140,7 @@ def _entries() -> list[tuple[re.Pattern[str], str, int]]:
     """Return pattern, Chinese and length of its own text for each entry, the longest first."""
     made = [
         (
-            re.compile("(.+?)".join(map(re.escape, english.split(_HOLE))), re.DOTALL),
+            re.compile("(.*?)".join(map(re.escape, english.split(_HOLE))), re.DOTALL),
             text,
             len(english.replace(_HOLE, "")),
         )
@@ -1124,6 +1163,16 @@ def chinese(text: str, enough: int = 0, names: bool = False) -> str:
         if found and (length >= enough or not found.groups()):
             return translation.format(*(value if names else chinese(value, ENOUGH) for value in found.groups()))
     return text
+
+
+def item(text: str) -> str:
+    """Return one of several things that modules found (``WHAT: FAULT``) in Chinese: the whole, or else the fault."""
+    whole = chinese(text, ENOUGH)
+    what, _, fault = text.partition(": ")
+    told = chinese(fault, ENOUGH)
+    if whole != text or told == fault:
+        return whole
+    return re.sub(r", line (\d+)$", r"，第 \1 行", what) + f"：{told}"
 
 
 def report(line: str) -> str:
@@ -1165,5 +1214,6 @@ def failure(message: str) -> str:
         if not found:
             return ""
         words = zip((FOUND, EXPECTED, REMEDY), found.groups())  # noqa: B905 - Python 3.8 has no strict
-        paragraphs.append("\n".join(word + chinese(text.strip().rstrip(".")) for word, text in words))
+        told = ((word, text.strip().rstrip("."), chinese(text.strip().rstrip("."))) for word, text in words)
+        paragraphs.append("\n".join(word + (item(text) if same == text else same) for word, text, same in told))
     return "\n\n".join(paragraphs)

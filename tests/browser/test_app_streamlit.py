@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -237,6 +238,24 @@ def test_what_carries_the_messages_ends_with_either_side(streamlit):
         assert len(carriers()) == 1
         chat.kill()
     deadline = time.monotonic() + 10
+    while carriers():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.usefixtures("streamlit")
+def test_what_carries_the_messages_ends_with_who_asked_before_the_page_has_answered(serve):
+    script = (
+        f"import sys; sys.path.insert(0, {str(HOME / 'lib')!r}); from chatglm.streamlit_page import Streamlit; "
+        f"Streamlit({serve(b'', asked := [])!r}, 60, {str(HOME)!r}).open(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script]) as program:
+        deadline = time.monotonic() + 30
+        while not asked:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert len(carriers()) == 1
+        program.kill()
     while carriers():
         assert time.monotonic() < deadline
         time.sleep(0.02)

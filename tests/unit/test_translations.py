@@ -21,6 +21,8 @@ CODE = sorted([*(ROOT / "library").glob("*.py"), *(ROOT / "module_utils" / "chat
 YAML = sorted([*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "playbooks").glob("*.yml")])
 
 
+MADE = {"Failure": 0, "Refusal": 1, "Verdict": 2, "refusal": 2}
+"""What an error is made by, and the first of its arguments that is a text."""
 SECOND = {"lock.hold", "Finding"}
 """Calls whose texts begin with the second argument."""
 TOLD = re.compile(r"^(lock\.hold|Finding|tell|module\.warn)$|\b(warnings|notes|texts)('\])?\.append$")
@@ -68,8 +70,8 @@ def texts(source):
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 names.setdefault(node.targets[0].id, []).append(node.value)
         for node in ast.walk(scope):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Failure", "Refusal", "Verdict"}:
-                for argument in node.args[{"Refusal": 1, "Verdict": 2}.get(node.func.id, 0) :]:
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in MADE:
+                for argument in node.args[MADE[node.func.id] :]:
                     for text in forms(argument, names):
                         yield node.lineno, text
             if isinstance(node, ast.Call) and (told := TOLD.search(ast.unparse(node.func))):
