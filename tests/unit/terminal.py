@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import termios
 import time
@@ -87,6 +88,7 @@ def run(command, env, *, columns=100, rows=40, interrupt=None, limit=120):
     """
     child, handle = pty.fork()
     if child == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # as in a terminal, also where these tests run in the background
         os.execvpe(command[0], [str(word) for word in command], {**env, "TERM": "xterm"})
     fcntl.ioctl(handle, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     screen, screens, data, end = Terminal(columns, rows), [], b"", time.monotonic() + limit
