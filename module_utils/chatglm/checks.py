@@ -541,12 +541,11 @@ def _changes(evidence: Evidence) -> tuple[bool, bool]:
 
 
 def _web_demo_unpatched(evidence: Evidence) -> Finding | None:
-    edits = _listed(
-        [f"line {edit['line']} ({edit['kind']})" for edit in _known(evidence, "web_demo").get("edits") or []]
-    )
+    edits = _known(evidence, "web_demo").get("edits") or []
+    told = _faults(f"line {edit['line']} ({edit['kind']})" for edit in edits)
     if _changes(evidence)[0]:
-        return Finding(REPAIRABLE, Text(f"not as patched: {edits}", f"与打过补丁的不同：{edits}"))
-    return Finding(OK, Text(f"patched: {edits}", f"已打补丁：{edits}"))
+        return Finding(REPAIRABLE, Text(f"not as patched: {told.en}", f"与打过补丁的不同：{told.zh}"))
+    return Finding(OK, Text(f"patched: {told.en}", f"已打补丁：{told.zh}"))
 
 
 def _launcher(evidence: Evidence) -> Finding | None:

@@ -7,6 +7,7 @@ line holds ``refused``, the status that the handshake was answered with, or ``br
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -19,7 +20,7 @@ async def carry(url: str) -> dict[str, object]:
     from streamlit.proto.BackMsg_pb2 import BackMsg  # noqa: PLC0415
     from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: PLC0415
     from tornado.httpclient import HTTPClientError, HTTPRequest  # noqa: PLC0415
-    from tornado.websocket import websocket_connect  # noqa: PLC0415
+    from tornado.websocket import WebSocketClosedError, websocket_connect  # noqa: PLC0415
 
     lines: asyncio.Queue[str] = asyncio.Queue()
 
@@ -37,7 +38,9 @@ async def carry(url: str) -> dict[str, object]:
 
     async def send() -> None:
         while True:
-            await page.write_message(Parse(await lines.get(), BackMsg()).SerializeToString(), binary=True)
+            message = Parse(await lines.get(), BackMsg()).SerializeToString()
+            with contextlib.suppress(WebSocketClosedError):  # why, receive() tells
+                await page.write_message(message, binary=True)
 
     async def receive() -> None:
         while (data := await page.read_message()) is not None:
