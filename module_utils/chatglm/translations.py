@@ -613,6 +613,21 @@ CHINESE = {
     "right size but {}": "大小正确，但 {0}",
     "wrong {}: {}, expected {}": "{0} 不对：{1}，应为 {2}",
     "{}wrong {}: {}, expected {}": "{0}{1} 不对：{2}，应为 {3}",
+    "set chatglm_hub_token to a token that may read this repository (or correct it)": (
+        "把 chatglm_hub_token 设为有权读取这个仓库的令牌（或更正它）"
+    ),
+    "correct this host's clock, or name the authority's PEM file in chatglm_ca_bundle": (
+        "校准这台主机的时钟，或用 chatglm_ca_bundle 指定证书机构的 PEM 文件"
+    ),
+    "let the role virtualenv make the environment first (site.yml does)": (
+        "先让角色 virtualenv 建立虚拟环境（site.yml 会这样做）"
+    ),
+    "let the hub be reached once, so that the digests of its revision are recorded": (
+        "让主机连上一次 hub，这样会记下该版本的摘要"
+    ),
+    "leave out the source that holds something else": "去掉内容不同的那个来源",
+    "try again when the network is back (what came so far is kept), or add a mirror or a folder to "
+    "chatglm_model_sources": "网络恢复后再试（已下载的会保留），或在 chatglm_model_sources 里加一个镜像或文件夹",
     # transfer.py and sources.py: why a source did not give a file
     "the share's listing has an unknown form": "网盘的目录列表形式不明",
     "the share has no {}": "网盘里没有 {0}",
@@ -1212,7 +1227,7 @@ def chinese(text: str, enough: int = 0, names: bool = False) -> str:
     for pattern, translation, length in _entries():
         found = pattern.fullmatch(text)
         if found and (length >= enough or not found.groups()):
-            return translation.format(*(value if names else chinese(value, ENOUGH) for value in found.groups()))
+            return translation.format(*(value if names else several(value) for value in found.groups()))
     return text
 
 
@@ -1224,6 +1239,25 @@ def item(text: str) -> str:
     if whole != text or told == fault:
         return whole
     return re.sub(r", line (\d+)$", r"，第 \1 行", what) + f"：{told}"
+
+
+def several(text: str) -> str:
+    """Return what stands in a row, a semicolon between, or in brackets, in Chinese, if all of it has some."""
+    whole = chinese(text, ENOUGH)
+    if whole != text:
+        return whole
+    pieces, depth, start = [], 0, 0
+    for mark in re.finditer(r"[()]|; ", text):
+        depth += {"(": 1, ")": -1}.get(mark[0], 0)
+        if mark[0] == "; " and depth <= 0:
+            pieces.append(text[start : mark.start()])
+            start = mark.end()
+    pieces.append(text[start:])
+    told = []
+    for piece in pieces:
+        inner = re.fullmatch(r"(.*?) \((.*)\)", piece, re.DOTALL)
+        told.append(f"{inner[1]}（{several(inner[2])}）" if inner and several(inner[2]) != inner[2] else item(piece))
+    return text if any(map(str.__eq__, told, pieces)) else "；".join(told)
 
 
 def report(line: str) -> str:
@@ -1256,7 +1290,7 @@ def failure(message: str) -> str:
     proof = re.findall(r"(?m)^([a-z][^:\n]*): found (.*); expected (.*)\. To do: (.*)$", message)
     if proof:  # what was found may be the answer, which is nobody's text here
         return "\n".join(
-            f"{verdict(name)}\n{FOUND}{chinese(found, ENOUGH)}\n{EXPECTED}{chinese(wanted)}\n{REMEDY}{chinese(todo)}"
+            f"{verdict(name)}\n{FOUND}{chinese(found, ENOUGH)}\n{EXPECTED}{chinese(wanted)}\n{REMEDY}{several(todo)}"
             for name, found, wanted, todo in proof
         )
     paragraphs = []
@@ -1264,7 +1298,7 @@ def failure(message: str) -> str:
         found = re.match(r"(?:(?:\w+\. )?Found: )?(.*?)\. Expected: (.*?)\. To do: ([^\n]*)", part, re.DOTALL)
         if not found:
             return ""
-        words = zip((FOUND, EXPECTED, REMEDY), found.groups())  # noqa: B905 - Python 3.8 has no strict
-        told = ((word, text.strip().rstrip("."), chinese(text.strip().rstrip("."))) for word, text in words)
-        paragraphs.append("\n".join(word + (item(text) if same == text else same) for word, text, same in told))
+        met, wanted, todo = (text.strip().rstrip(".") for text in found.groups())
+        seen, right = (several(text) if chinese(text) == text else chinese(text) for text in (met, wanted))
+        paragraphs.append(f"{FOUND}{seen}\n{EXPECTED}{right}\n{REMEDY}{several(todo)}")
     return "\n\n".join(paragraphs)

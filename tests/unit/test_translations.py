@@ -13,7 +13,8 @@ import pytest
 import python_env
 import wrong_settings
 import yaml
-from ansible.module_utils.chatglm import plan, smoke, translations, uv_command
+from ansible.module_utils.chatglm import plan, smoke, snapshot, translations, uv_command
+from ansible.module_utils.chatglm.content import TransferError
 from ansible.module_utils.chatglm.failure import Failure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +26,7 @@ MADE = {"Failure": 0, "Refusal": 1, "Verdict": 2, "refusal": 2, "TransferError":
 """What an error is made by, and the first of its arguments that is a text."""
 SECOND = {"lock.hold", "Finding"}
 """Calls whose texts begin with the second argument."""
-TOLD = re.compile(r"^(lock\.hold|Finding|tell|module\.warn)$|\b(warnings|notes|texts)('\])?\.append$")
+TOLD = re.compile(r"^(lock\.hold|Finding|tell|module\.warn)$|\b(warnings|notes|texts|remedies)('\])?\.append$")
 """Other calls that are given a text for users: a lock's reason, the doctor's finding, warnings."""
 RETURNED = {"due_reason", "_note", "damage", "interpreter_fault"}
 """Functions that return one."""
@@ -281,6 +282,25 @@ def test_what_uv_says_is_told_in_chinese(cause):
         assert not re.search(r"[a-z]{3,} (a|an|the|that|of|no|not|with|which) ", line), line
     assert "安装 3 个软件包" in translations.failure(str(said))
     assert "安装 3 个软件包" in translations.chinese(f"{cause[1]} while installing 3 packages: error: x")
+
+
+def test_what_each_source_said_is_told_in_chinese():
+    reset = TransferError("network", "no connection to a.example: Connection refused")
+    gone = TransferError("http", "HTTP 404 from b.example: it has no such file", status=404)
+    reasons = {"big.bin": [("hub https://a.example", reset), ("a share", gone)], "small": [("a share", gone)]}
+    told = translations.failure(str(snapshot.failure("o/n", "d" * 40, "/home/me/m", 8, reasons)))
+    assert told.splitlines()[0] == (
+        "发现：o/n 的 8 个文件中有 2 个拿不到："
+        "big.bin（hub https://a.example：连不上 a.example：Connection refused；"
+        "a share：b.example 回应 HTTP 404：没有这个文件）；"
+        "small（a share：b.example 回应 HTTP 404：没有这个文件）"
+    )
+    assert not re.search("[a-z]{3,} [a-z]{2,} ", told.replace("Connection refused", "")), told
+
+
+@pytest.mark.parametrize("command", ["sudo ldconfig; ldconfig -p", "git add x; git commit (see above)", "a; free"])
+def test_a_row_of_commands_stays_as_it_is(command):
+    assert translations.several(command) == command
 
 
 def test_a_user_s_names_are_not_translated():
