@@ -254,3 +254,7 @@ def test_a_sealed_run_tells_the_service_as_it_is(tmp_path, facts, result, first,
     assert f"done      {first}" in shown
     assert chat in shown
     assert "repair    run the same command again" in shown
+    preview = play(tmp_path, [debug], check=True, **variables)
+    assert f"would do  {first}" in preview
+    assert ("next      the same command without --check" in preview) is (first == "service: started")
+    assert (chat in preview) is not (first == "service: started")
