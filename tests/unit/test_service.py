@@ -517,6 +517,12 @@ def test_the_doctor_is_run_where_the_project_is_else_told_where(home, capsys):
     fake.chmod(0o755)
     assert command.main(str(home), ["doctor", "-e", "doctor_deep=true"]) == 2
     assert (home / "absent" / "ran").read_text().split()[-2:] == ["-e", "doctor_deep=true"]
+    kept = home / "state" / "page_password"
+    kept.write_text("geheim-12345")
+    assert command.main(str(home), ["doctor"]) == 2
+    ran = (home / "absent" / "ran").read_text()
+    assert f"lookup('ansible.builtin.file', '{kept}')" in ran
+    assert "geheim" not in ran
 
 
 def test_bash_completes_the_command():
