@@ -162,8 +162,8 @@ runs:
 found:
   description:
     - The service as it was found; kind, active, pid, current (serves what is installed now), enabled (but for a unit
-      that does not start with the distribution), condition (running, activating, no_memory, failed, gone, stopped), why
-      it failed, unit (whether there is one of this installation).
+      that does not start with the distribution), condition (running, activating, crashed, no_memory, failed, gone,
+      stopped), why it crashed or failed, unit (whether there is one of this installation).
   returned: with O(state=present)
   type: dict
 stale:

@@ -20,7 +20,7 @@ from typing import Any
 from . import service, translations, unit
 from .failure import Failure
 from .files import read_json
-from .messages import say, spoken
+from .messages import say, spoken, width
 from .page import Page, password_path, stored_password
 from .processes import port_free, port_owner
 from .streamlit_page import client
@@ -50,8 +50,7 @@ class Chat:
     def row(self, code: str, text: object) -> None:
         """Print a line of a table, its name padded by what a terminal shows of it."""
         name = say(self.language, f"command.{code}")
-        width = sum(2 if ord(char) > 0x2E80 else 1 for char in name)
-        print(f"{name}{' ' * max(1, 10 - width)}{text}", flush=True)
+        print(f"{name}{' ' * max(1, 10 - width(name))}{text}", flush=True)
 
     def phrase(self, code: str, **values: object) -> str:
         """Return a message of the catalogue."""
