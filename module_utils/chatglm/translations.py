@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import re
 
+from . import network_environment
 from .messages import width
 
 FOUND, EXPECTED, REMEDY = "发现：", "应为：", "处理："
@@ -1134,6 +1135,7 @@ CHINESE = {
     "{} {} answered no JSON: {}": "{0} {1} 返回的不是 JSON：{2}",
     "gradio's JSON": "gradio 的 JSON",
 }
+CHINESE.update(network_environment.chinese())
 """English to Chinese."""
 
 VERDICTS = {
