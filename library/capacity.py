@@ -62,6 +62,7 @@ lines:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import capacity
 from ansible.module_utils.chatglm.failure import Failure
+from ansible.module_utils.chatglm.guard import guarded
 
 
 def checked(gpu: dict) -> dict:
@@ -105,4 +106,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

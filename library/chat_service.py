@@ -209,6 +209,7 @@ from ansible.module_utils.chatglm import (
 from ansible.module_utils.chatglm.addresses import loopback
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json, unusable, user_name, write_atomic
+from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.processes import source_of
 
 PARTS = (command, failure, files, host, libcuda_worker, messages, page, processes, seal, service)
@@ -648,4 +649,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -90,6 +90,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import apt_packages, apt_sources, cuda_lookup, cuda_lookup_worker, host, nvidia
 from ansible.module_utils.chatglm.files import read_json, unusable, write_json
+from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.processes import source_of
 
 TIMEOUT = 60  # seconds; cublasLt has hundreds of megabytes
@@ -175,4 +176,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

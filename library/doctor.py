@@ -164,6 +164,7 @@ from ansible.module_utils.chatglm import checks, command, doctor_worker, message
 from ansible.module_utils.chatglm.addresses import masked
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file
+from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.lock import holder
 from ansible.module_utils.chatglm.processes import die_with_parent, source_of
 from ansible.module_utils.chatglm.python_env import SOURCES_ONLY
@@ -594,4 +595,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -237,6 +237,7 @@ from ansible.module_utils.chatglm import host, libcuda_worker, nvidia, service, 
 from ansible.module_utils.chatglm.addresses import secrets, without_password
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json
+from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.messages import LANGUAGES
 from ansible.module_utils.chatglm.plan import EARLIEST_CLOCK, Settings, make_plan
 from ansible.module_utils.chatglm.processes import listener, source_of
@@ -660,4 +661,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

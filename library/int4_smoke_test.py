@@ -177,6 +177,7 @@ from ansible.module_utils.chatglm import lock, progress, service, smoke, smoke_w
 from ansible.module_utils.chatglm import page as page_client
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import digest_of, read_json, sha256_file, unusable, write_json
+from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.processes import Child, port_free, port_owner, source_of
 
 SETTINGS = (
@@ -573,4 +574,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

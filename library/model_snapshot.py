@@ -229,6 +229,7 @@ from ansible.module_utils.chatglm.addresses import secrets
 from ansible.module_utils.chatglm.content import HEAD, TransferError, gigabytes
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json, sha256_bytes, unusable, write_atomic, write_json
+from ansible.module_utils.chatglm.guard import guarded
 
 EXTRA = 50
 SMALL = 16_000_000
@@ -529,9 +530,12 @@ class Snapshot:
                 why.append((place.label, TransferError("digest", "; ".join(wrong))))
                 continue
             self.observe(told)
-            if self.verdicts is not None:
+            lacking = [item.entry.path for item in self.verdicts or [] if item.entry.digest is None]
+            if self.verdicts is not None and not lacking:
                 return []
-            why.append((place.label, TransferError("missing", "the revision has no files")))
+            reason = next((place.silent[path] for path in lacking if path in place.silent), "it names none")
+            text = f"no digest of {', '.join(lacking)}: {reason}" if lacking else "the revision has no files"
+            why.append((place.label, TransferError("missing", text)))
         text = "its digest is not known, and no hub could be asked for it"
         why.append(("no source is trusted with it", TransferError("unknown", text)))
         if self.verdicts is None:
@@ -738,4 +742,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

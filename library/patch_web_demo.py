@@ -143,6 +143,7 @@ warnings:
 
 import os
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -150,6 +151,7 @@ from ansible.module_utils.chatglm import lock
 from ansible.module_utils.chatglm.addresses import loopback
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json, sha256_bytes, unusable, write_atomic, write_json
+from ansible.module_utils.chatglm.guard import guarded, unforeseen
 from ansible.module_utils.chatglm.web_demo_patch import Outcome, Record, Settings, revert, settle
 
 
@@ -235,12 +237,21 @@ def observe(params: dict[str, Any], check_mode: bool) -> Work:
             params["port"],
             params["password_file"] if params["password"] else "",
         )
-        outcome = settle(data, record, settings, path)
+        try:
+            outcome = settle(data, record, settings, path)
+        except Failure:
+            raise
+        except Exception as error:  # scripts have more forms than anybody foresees
+            raise unforeseen(error, path) from error
     elif data is not None:
         outcome = revert(data, record, path)
     elif not check_mode:
+        folder, name = os.path.split(path)
         raise Failure(
-            f"{path} does not exist", "the script from the source repository", "run the play with role source"
+            f"{path} does not exist",
+            f"{name}, which the commit of the source repository has to hold",
+            f"git -C {quote(folder)} log -1 -- {quote(name)} tells whether it ever did; choose another "
+            "chatglm_source_version, or another chatglm_app",
         )
     else:
         result.update(changed=True, msg=f"{path} does not exist yet; it would be fetched and patched")
@@ -359,4 +370,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

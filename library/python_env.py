@@ -229,6 +229,7 @@ from ansible.module_utils.chatglm import lock, pip_config, progress
 from ansible.module_utils.chatglm.addresses import secrets
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import unusable
+from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.python_env import Observed, Plan, Wanted, identity, make_plan, observe
 from ansible.module_utils.chatglm.uv_command import Workshop, choose_sources
 
@@ -357,4 +358,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -77,6 +77,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import lock, seal
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import unusable, write_json
+from ansible.module_utils.chatglm.guard import guarded
 
 
 def main() -> None:
@@ -110,4 +111,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

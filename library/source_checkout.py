@@ -37,6 +37,13 @@ options:
   patches:
     description: The folder with the records of M(patch_web_demo).
     type: path
+  script:
+    description:
+      - A file that the clone has to hold, relative to it, such as V(web_demo2.py); empty demands none.
+      - A commit without it is refused before anything goes to it. Check mode cannot know what a commit holds that is yet
+        to be fetched.
+    type: str
+    default: ""
   timeout:
     description: Seconds that one git command may take.
     type: int
@@ -123,6 +130,7 @@ from ansible.module_utils.chatglm import lock, progress
 from ansible.module_utils.chatglm.addresses import secrets, without_password
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json, unusable, write_atomic
+from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.processes import die_with_parent
 from ansible.module_utils.chatglm.source_plan import (
     BROKEN,
@@ -206,6 +214,7 @@ class Checkout:
     patches: str | None = None
     timeout: int = 600
     git: str = "git"
+    script: str = ""
     calls: int = 0
     restored: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -390,6 +399,7 @@ class Checkout:
         self.run("config", "core.autocrlf", "false", at=partial)
         self.run("remote", "add", "origin", self.url, at=partial)
         self.fetch(partial)
+        self.demand_script(partial)
         self.run("checkout", "--quiet", "--detach", self.version, at=partial)
         self.run("config", "chatglm.commit", self.version, at=partial)
         self.run("fsck", "--connectivity-only", "--no-dangling", at=partial)
@@ -428,6 +438,30 @@ class Checkout:
         except GitError:
             return False
         return True
+
+    def demand_script(self, where: Path) -> None:
+        """Refuse a commit without the script, before anything goes to it; one of the user's own will do.
+
+        Raises:
+            Failure: the commit that is in the repository ``where`` does not hold it.
+
+        """
+        if not self.script or ((self.dest / self.script).is_file() and not self.run("ls-files", "--", self.script)):
+            return
+        try:
+            self.run("cat-file", "-e", f"{self.version}:{self.script}", at=where)
+        except GitError:
+            if where != self.dest:
+                shutil.rmtree(where, ignore_errors=True)
+            raise self.no_script() from None
+
+    def no_script(self) -> Failure:
+        """Return the error for a commit without the script."""
+        return Failure(
+            f"commit {self.version} of {self.url} has no {self.script}",
+            "the script of the app that is asked for (chatglm_app)",
+            "choose another chatglm_app, or a chatglm_source_version that has it",
+        )
 
     def unlock(self, interrupted: bool) -> None:
         """Remove git's lock files that a killed command left.
@@ -519,6 +553,7 @@ class Checkout:
         self.unlock(seen.interrupted)
         if not self.has_commit(self.dest):
             self.fetch(self.dest)
+        self.demand_script(self.dest)
         lost, untracked, ours, void = self.conflicts(seen)
         if lost or untracked:
             raise overwritten(str(self.dest), lost, untracked, str(seen.head), self.version)
@@ -648,6 +683,7 @@ def run(params: dict[str, Any], check_mode: bool, git: str | None) -> dict[str, 
         raise Failure("this host has no git", "git 2.25 or newer", "sudo apt install git")
     dest = Path(os.path.realpath(params["dest"]))
     checkout = Checkout(params["url"], version, dest, params["ca_bundle"], params["patches"], params["timeout"], git)
+    checkout.script = params["script"]
     try:
         seen = checkout.observe()
         action = plan(seen, version, str(dest))
@@ -686,6 +722,10 @@ def run(params: dict[str, Any], check_mode: bool, git: str | None) -> dict[str, 
     finally:
         if checkout.trust:
             os.unlink(checkout.trust)
+    there = action in ("none", "restore") or not check_mode
+    script = checkout.script
+    if script and there and script not in gone and not (dest / script).is_file():
+        raise checkout.no_script()
     result["modified"] = [{"path": path, "kind": kind} for path, kind in kinds]
     own = [path for path, kind in kinds if kind != "patched"]
     result["edits"] = edits(dest, [path for path in own if path.endswith(".py") and path != "web_demo.py"])
@@ -716,6 +756,7 @@ def main() -> None:
             "dest": {"type": "path", "required": True},
             "ca_bundle": {"type": "str", "default": ""},
             "patches": {"type": "path"},
+            "script": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 600},
             **lock.OPTIONS,
         },
@@ -733,4 +774,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -134,6 +134,7 @@ from ansible.module_utils.chatglm import (
 from ansible.module_utils.chatglm.content import gigabytes
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file, unusable, write_json
+from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.messages import say
 from ansible.module_utils.chatglm.web_demo_patch import Record
 
@@ -687,4 +688,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

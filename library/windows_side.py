@@ -110,6 +110,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import lock, windows_config
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json, unusable, write_atomic, write_json
+from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.messages import say
 
 TIMEOUT = 60  # a cold PowerShell takes several seconds
@@ -303,4 +304,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -132,6 +132,8 @@ def _stopped(name: str) -> Judge:
         if result.get("failed"):
             text = str(result.get("msg", "no message"))
             found, todo = split_failure(text)
+            if result.get("unforeseen"):
+                return Finding(UNKNOWN, found, todo)
             return Finding(YOURS, found, todo) if " Expected: " in text else Finding(UNKNOWN, text)
         return Finding(OK, "can be looked at", applies=False)
 
@@ -202,7 +204,9 @@ def _port(facts: dict[str, Any]) -> Text:
 def _settings(evidence: Evidence) -> Finding | None:
     problems = [str(text) for text in evidence.get("settings", {}).get("problems") or []]
     host = evidence.get("host") or {}
-    if not problems and host.get("failed"):  # it fails on a setting only, such as a file that cannot be read
+    if (
+        not problems and host.get("failed") and not host.get("unforeseen")
+    ):  # it fails on a setting only, such as a file that cannot be read
         problems = [str(host.get("msg", "the host could not be looked at"))]
     if not problems:
         return Finding(OK, Text("as they should be", "没有问题"))
@@ -523,7 +527,7 @@ def _web_demo_edited(evidence: Evidence) -> Finding | None:
         return Finding(UNKNOWN, "not looked at")
     if web_demo.get("failed"):
         found, todo = split_failure(str(web_demo.get("msg", "no message")))
-        return Finding(YOURS, found, todo)
+        return Finding(UNKNOWN if web_demo.get("unforeseen") else YOURS, found, todo)
     modified = _known(evidence, "source").get("modified") or []
     mixed = any(each["path"] in SCRIPTS and each["kind"] == "both" for each in modified)
     return Finding(OK, Text("your own edits, which are kept", "你自己的修改，会保留") if mixed else NO_EDITS)
@@ -1327,8 +1331,8 @@ CHECKS: tuple[Check, ...] = (
         "source_blocked",
         Text("place of the source repository", "源码仓库的位置"),
         Text(
-            "a folder that is no clone, or edits of yours that another commit would overwrite",
-            "那里的目录不是克隆，或者你的修改会被新提交覆盖",
+            "no clone, edits of yours that another commit would overwrite, or a commit without the script",
+            "那里的目录不是克隆，你的修改会被新提交覆盖，或者那个提交没有要用的脚本",
         ),
         Text(
             "move it away: mv {home}/source {home}/source.mine; or commit your edits",
@@ -1468,11 +1472,11 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "web_demo_edited",
-        Text("your edits of web_demo.py", "你对 web_demo.py 的修改"),
-        Text("web_demo.py was edited so that it cannot be patched", "web_demo.py 被改得无法打补丁"),
+        Text("your edits of the demo's script", "你对演示脚本的修改"),
+        Text("the script has a form in which it cannot be patched", "脚本的写法无法打补丁"),
         Text(
-            "correct that line, or: git -C {home}/source checkout web_demo.py, then {site}",
-            "改正那一行，或者：git -C {home}/source checkout web_demo.py，然后 {site}",
+            "correct that line, or get upstream's script back (git -C {home}/source checkout -- SCRIPT), then {site}",
+            "改正那一行，或恢复上游的脚本（git -C {home}/source checkout -- 脚本），然后 {site}",
         ),
         _web_demo_edited,
         repairs="user",
@@ -1481,7 +1485,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "web_demo_unpatched",
-        Text("patch of web_demo.py", "web_demo.py 的补丁"),
+        Text("patch of the demo's script", "演示脚本的补丁"),
         Text(
             "upstream's page loads from the hub, onto the GPU first, and was written for gradio 3",
             "上游网页从 hub 加载、先放到显卡上，而且是为 gradio 3 写的",

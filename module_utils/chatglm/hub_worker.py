@@ -11,6 +11,7 @@ the size alone on resume, and may keep a second copy in its cache; ``transfer`` 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -61,6 +62,7 @@ def reply(request: dict[str, Any]) -> dict[str, Any]:
         elif sibling.blob_id:
             entry["git_blob_id"] = sibling.blob_id
         files.append(entry)
+    _complete(hub, api, files, request)
     located: dict[str, Any] = {}
     names = [entry["path"] for entry in files] if request["locate"] is None else request["locate"]
     for name in names:
@@ -75,6 +77,50 @@ def reply(request: dict[str, Any]) -> dict[str, Any]:
             continue
         located[name] = {"url": url, "size": data.size, "etag": data.etag, "commit": data.commit_hash}
     return {"commit": info.sha, "files": files, "located": located}
+
+
+def _complete(hub: Any, api: Any, files: list[dict[str, Any]], request: dict[str, Any]) -> None:
+    """Ask anew for digests that the listing lacks, as that of a mirror does which drops the question for them.
+
+    The tree of the pinned commit names them; else the entity tag of a file that is said to be of that commit. Who
+    cannot be asked leaves a digest unknown, and why is noted with the file as ``why``.
+    """
+    lacking = {entry["path"]: entry for entry in files if not {"sha256", "git_blob_id"} & set(entry)}
+    if not lacking:
+        return
+    repo, revision = request["repo"], request["revision"]
+    for question in (
+        lambda: api.get_paths_info(repo, list(lacking), revision=revision),
+        lambda: list(api.list_repo_tree(repo, recursive=True, revision=revision)),
+    ):
+        with contextlib.suppress(Exception):  # the next question decides
+            for one in _patiently(question, request["retry_after"]) if lacking else ():
+                entry = lacking.get(one.path)
+                if entry is not None and getattr(one, "blob_id", None):
+                    entry["size"] = one.lfs.size if one.lfs else one.size
+                    entry["sha256" if one.lfs else "git_blob_id"] = one.lfs.sha256 if one.lfs else one.blob_id
+                    del lacking[one.path]
+    for name, entry in lacking.items():
+        url = hub.hf_hub_url(repo, name, revision=revision, endpoint=request["endpoint"])
+        try:
+            data = _patiently(
+                lambda url=url: hub.get_hf_file_metadata(
+                    url, token=request["token"] or False, timeout=request["timeout"], endpoint=request["endpoint"]
+                ),
+                request["retry_after"],
+            )
+        except Exception as error:
+            entry["why"] = _error(error, request)["text"]
+            continue
+        tag = data.etag or ""
+        algorithm = {40: "git_blob_id", 64: "sha256"}.get(len(tag))
+        if data.commit_hash != revision:
+            entry["why"] = f"it does not say that the file is of commit {revision}, but {data.commit_hash or 'of none'}"
+        elif algorithm is None or data.size is None or not set(tag) <= set("0123456789abcdef"):
+            entry["why"] = f"its entity tag {tag[:80] or '(none)'} is no digest"
+        else:
+            entry[algorithm] = tag
+            entry["size"] = data.size
 
 
 def _trust(hub: Any, ca_bundle: str) -> None:

@@ -410,7 +410,7 @@ def failure(
     alike: dict[str, list[str]] = {}
     for path, tries in sorted(reasons.items()):
         alike.setdefault("; ".join(f"{label}: {reason}" for label, reason in tries), []).append(path)
-    parts = [f"{', '.join(paths)} ({why})" for why, paths in alike.items()]
+    parts = [f"{', '.join(paths)} ({why or 'no source was asked'})" for why, paths in alike.items()]
     every = [reason for tries in reasons.values() for _, reason in tries]
     remedies = []
     if any(reason.status in (401, 403) for reason in every):

@@ -145,6 +145,8 @@ class Hub(Source):
         self._located: dict[str, Any] = {}
         self._files: list[Entry] | None = None
         self._refused: TransferError | None = None
+        self.silent: dict[str, str] = {}
+        """Why it names no digest of a file, by the file's path."""
 
     def files(self) -> list[Entry]:
         """Return the revision's files with sizes and digests, as the hub describes them.
@@ -169,6 +171,7 @@ class Hub(Source):
                 )
                 raise TransferError("commit", text)
             self._files = entries(answer["files"], f"the listing of {self.label}")
+            self.silent = {one["path"]: str(one["why"]) for one in answer["files"] if "why" in one}
             self._located.update(answer["located"])
         except TransferError as error:
             self._refused = error

@@ -41,6 +41,20 @@ CHINESE = {
     "a full commit id of 40 hex digits": "完整的 40 位十六进制提交号",
     "commit {}": "提交 {0}",
     "numbers": "数字",
+    "an error that this project does not foresee, at {}: {}": "本项目没有料到的错误，位于 {0}：{1}",
+    "an error that this project does not foresee, at {}: {} (about {})": (
+        "本项目没有料到的错误，位于 {0}：{1}（涉及 {2}）"
+    ),
+    "none: this is a fault of the project, not yours": "没有错误：这是本项目的问题，不是你的",
+    "report it, with this text, the output of git log -1 in the project's folder, and what the same command prints "
+    "with -vvv at its end; neither holds a password": (
+        "请报告：附上这段文字、在项目目录里执行 git log -1 的输出，以及同一命令末尾加 -vvv 时的输出；这些都不含密码"
+    ),
+    "report it, with this text, the output of git log -1 in the project's folder, the file {}, and what the same "
+    "command prints with -vvv at its end; neither holds a password": (
+        "请报告：附上这段文字、在项目目录里执行 git log -1 的输出、文件 {0}，"
+        "以及同一命令末尾加 -vvv 时的输出；这些都不含密码"
+    ),
     # the service
     "{} belongs to the installation in {}": "{0} 属于 {1} 里的安装",
     "{} belongs to another program": "{0} 属于别的程序",
@@ -881,6 +895,7 @@ CHINESE = {
     "a checkpoint that imports nothing but {}": "除 {0} 以外什么都不导入的检查点",
     "take the weights from a repository you trust; if these names are harmless and meant, add them to "
     "weights_pickle_globals": "从你信任的仓库取权重；如果这些名字无害且确是所需，加入 weights_pickle_globals",
+    "no digest of {}: {}": "没有给出 {0} 的校验值：{1}",
     "{} of {} files of {} could not be had: {}": "{2} 的 {1} 个文件中有 {0} 个拿不到：{3}",
     "every file of revision {} in {}, each with its digest": "版本 {0} 的每个文件都在 {1}，且摘要正确",
     "{} names a file {}": "{0} 里有文件名 {1}",
@@ -1026,8 +1041,15 @@ CHINESE = {
         "看这条消息末尾的演示日志，解决其中的原因，再运行一次"
     ),
     "{} does not exist": "{0} 不存在",
-    "the script from the source repository": "源码仓库里的脚本",
-    "run the play with role source": "运行时不要跳过角色 source",
+    "{}, which the commit of the source repository has to hold": "{0}，源码仓库的提交里应当有它",
+    "git -C {} log -1 -- {} tells whether it ever did; choose another chatglm_source_version, or another chatglm_app": (
+        "git -C {0} log -1 -- {1} 可以看它是否曾经有过；换一个 chatglm_source_version，或者换一个 chatglm_app"
+    ),
+    "commit {} of {} has no {}": "{1} 的提交 {0} 里没有 {2}",
+    "the script of the app that is asked for (chatglm_app)": "要用的程序（chatglm_app）的脚本",
+    "choose another chatglm_app, or a chatglm_source_version that has it": (
+        "换一个 chatglm_app，或者换一个有它的 chatglm_source_version"
+    ),
     "the file was left as it is; correct that line, or move the file away and run the play again, which fetches "
     "upstream's text": "文件保持原样；更正那一行，或把文件移走再运行一次，会取回上游的版本",
     "the test was stopped by signal {}": "测试被信号 {0} 中止",

@@ -334,7 +334,7 @@ class Handler(BaseHTTPRequestHandler):
         siblings = []
         for file in repo.files.values():
             sibling: dict[str, object] = {"rfilename": file.name}
-            if self.query.get("blobs") in (["true"], ["True"], ["1"]):
+            if self.query.get("blobs") in (["true"], ["True"], ["1"]) and not self.server.standin.bare:
                 sibling |= {"size": file.size, "blobId": file.blob_id}
                 if file.lfs:
                     sibling["lfs"] = {"sha256": file.sha256, "size": file.size, "pointerSize": len(file.pointer)}
@@ -472,8 +472,8 @@ class StandIn:
     """All stand-ins in one object: `with StandIn() as standin: ... standin.url ...`.
 
     port 0 takes free ports, else the CDN is at port + 1. repos: further model repositories by name. token: what the
-    hub asks for; private: it then denies even that the repository exists. faults may be changed
-    at any time; requests says what was asked.
+    hub asks for; private: it then denies even that the repository exists. bare: a mirror that drops the query of what
+    it passes on, so that its listing has names alone. faults may be changed at any time; requests says what was asked.
     """
 
     def __init__(
@@ -483,10 +483,12 @@ class StandIn:
         token: str = "",
         private: bool = False,
         faults: "list[Fault] | None" = None,
+        *,
+        bare: bool = False,
     ) -> None:
         self.repos = {MODEL_REPO: tiny_repo(), **(repos or {})}
         self.by_digest = {file.sha256: file for repo in self.repos.values() for file in repo.files.values() if file.lfs}
-        self.token, self.private = token, private
+        self.token, self.private, self.bare = token, private, bare
         self.faults = list(faults or [])
         self.log: list[Request] = []
         self.running = 0
@@ -631,6 +633,7 @@ def main() -> None:
     parser.add_argument("--lifetime", type=float, default=3600, help="end after so many seconds")
     parser.add_argument("--token", default="", help="what the hub asks for")
     parser.add_argument("--private", action="store_true", help="without the token, deny that the model exists")
+    parser.add_argument("--bare", action="store_true", help="a mirror that passes no query on: no digests in listings")
     parser.add_argument("--file", action="append", default=[], metavar="NAME=PATH", help="serve in demo/files")
     parser.add_argument("--fault", action="append", default=[], metavar="JSON", help="fields of the class Fault")
     parser.add_argument("--ids", action="store_true", help="print revision ids and digests, and end")
@@ -646,6 +649,7 @@ def main() -> None:
         arguments = ["--port", str(args.port), "--idle", str(args.idle), "--lifetime", str(args.lifetime)]
         arguments += ["--token", args.token] if args.token else []
         arguments += ["--private"] if args.private else []
+        arguments += ["--bare"] if args.bare else []
         arguments += [part for item in args.file for part in ("--file", item)]
         arguments += [part for item in args.fault for part in ("--fault", item)]
         return print(ensure(state, arguments)["url"])
@@ -653,7 +657,7 @@ def main() -> None:
     repos = {"demo/files": ModelRepo(dict(extra), frozenset(extra))} if extra else {}
     faults = [Fault(**json.loads(item)) for item in args.fault]
     try:
-        standin = StandIn(args.port, repos, args.token, args.private, faults)
+        standin = StandIn(args.port, repos, args.token, args.private, faults, bare=args.bare)
     except OSError as error:
         sys.exit(f"127.0.0.1:{args.port} or the port after it cannot be used ({error}): choose another --port")
     with standin:

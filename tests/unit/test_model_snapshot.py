@@ -18,7 +18,7 @@ import model_snapshot
 import pytest
 from ansible.module_utils.chatglm import blocks, transfer
 from fault_server import blob_id, sha256
-from serve import SHARE, Fault, ModelRepo
+from serve import SHARE, Fault, ModelRepo, StandIn
 from snapshot_host import COMMIT, FILES, LFS, REPO, Site, actions, agree, checkpoint, closed, flip, pinned
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,6 +77,54 @@ def test_first_fetch_then_nothing(site, run, files):
         assert {file["reason"] for file in again["files"]} == {"unchanged since it was verified"}
         assert again["digest"] == real["digest"] is not None
         assert again["diff"]["before"] == ""
+
+
+@needs_hub
+@pytest.mark.parametrize("files", [[], [{"path": path} for path in FILES]], ids=["asked", "names"])
+@pytest.mark.parametrize("routes", ["", "/paths-info/", "/paths-info/|/tree/"], ids=["all", "tree", "etags"])
+def test_a_mirror_whose_listing_has_names_alone(site, run, files, routes):
+    site.hub.bare = True
+    site.hub.faults = [Fault(routes, status=404)] if routes else []
+    site.params["files"] = files
+    real = run()
+    assert not real["failed"], real["msg"]
+    assert actions(real) == dict.fromkeys(FILES, "fetched")
+    assert site.present() == FILES
+    heads = [item for item in site.hub.requests if item.method == "HEAD"]
+    assert len(heads) == len(FILES) * (2 if "tree" in routes else 1)
+    known = json.loads(site.record.read_text())["manifest"]
+    assert {one["path"]: one.get("sha256") or one.get("git_blob_id") for one in known} == {
+        one["path"]: one.get("sha256") or one.get("git_blob_id") for one in PINNED
+    }
+
+
+@needs_hub
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({"X-Repo-Commit": "f" * 40}, f"it does not say that the file is of commit {COMMIT}, but {'f' * 40}"),
+        ({"ETag": 'W/"5d-18c"', "X-Linked-Etag": '"5d-18c"'}, "its entity tag 5d-18c is no digest"),
+    ],
+)
+def test_a_mirror_that_names_no_digest_is_told_with_the_reason(site, run, headers, reason):
+    site.hub.bare = True
+    site.hub.faults = [Fault("/paths-info/|/tree/", status=404), Fault("/resolve/", headers=headers)]
+    real = run()
+    assert real["failed"]
+    assert reason in real["msg"]
+    assert "()" not in real["msg"]
+    assert set(site.present()) == LFS  # of these the address names the digest
+
+
+@needs_hub
+def test_another_source_tells_what_a_bare_mirror_does_not(site, run):
+    site.hub.bare = True
+    site.hub.faults = [Fault("/paths-info/|/tree/|/resolve/", status=404)]
+    with StandIn(repos={REPO: ModelRepo(dict(FILES), LFS)}) as other:
+        hubs = [{"type": "hub", "endpoint": place.url} for place in (site.hub, other)]
+        real = run(sources=hubs)
+    assert not real["failed"], real["msg"]
+    assert site.present() == FILES
 
 
 @needs_hub

@@ -1,7 +1,9 @@
 """Each role's argument specification and defaults are one truth told twice: they must agree."""
 
+import os
 from pathlib import Path
 
+import jinja2
 import pytest
 import yaml
 
@@ -32,3 +34,26 @@ def test_every_default_is_specified_and_every_option_has_a_default_or_is_require
 def test_a_role_says_what_it_is(role):
     specification = load(ROLES / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]
     assert specification["short_description"]
+
+
+@pytest.mark.parametrize(
+    ("repo", "folder"),
+    [("THUDM/chatglm2-6b-int4", "chatglm2-6b-int4"), ("me/chatglm2.5-6b-v1.0", "chatglm2_5-6b-v1_0")],
+)
+def test_the_models_folder_is_a_name_that_python_imports(repo, folder):
+    """Transformers imports transformers_modules.FOLDER, of which a dot made two names."""
+    text = load(ROLES / "chatglm" / "vars" / "main.yml")["chatglm_model_path"]
+    environment = jinja2.Environment()
+    environment.filters["basename"] = os.path.basename
+    path = environment.from_string(text).render(chatglm_home="/home/me/chatglm", chatglm_model_repo=repo)
+    assert path == f"/home/me/chatglm/models/{folder}"
+    used = [
+        load(ROLES / role / "defaults" / "main.yml")[name]
+        for role, name in (
+            ("preflight", "preflight_model_dir"),
+            ("weights", "weights_path"),
+            ("web_demo", "web_demo_model_path"),
+            ("smoke_test", "smoke_test_model_path"),
+        )
+    ]
+    assert set(used) == {"{{ chatglm_model_path }}"}

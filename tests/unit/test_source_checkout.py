@@ -80,6 +80,7 @@ def params(tmp_path, origin, commits):
         "ca_bundle": "",
         "patches": str(tmp_path / "home" / "state"),
         "timeout": 60,
+        "script": "",
     }
 
 
@@ -822,3 +823,25 @@ def test_a_password_in_the_address_goes_to_the_server_and_nowhere_else(params, s
     served.token = True  # it now demands u and p
     params.update(url=f"http://u:p@127.0.0.1:{served.server_address[1]}/demo.git", dest=params["dest"] + "2")
     assert source_checkout.run(params, False, GIT)["plan"] == "clone"
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["bare", "another commit"])
+def test_a_commit_without_the_script_is_refused_before_anything_goes_to_it(params, commits, there):
+    dest, asked = Path(params["dest"]), {**params, "version": commits[1], "script": "more.py"}
+    if there:
+        run_real({**params, "version": commits[2], "script": "more.py"})
+    for _ in range(2):
+        with pytest.raises(Failure) as caught:
+            run_real(asked)
+        assert caught.value.found == f"commit {commits[1]} of {params['url']} has no more.py"
+        assert "another chatglm_app, or a chatglm_source_version" in caught.value.remedy
+        assert git(dest, "rev-parse", "HEAD") == commits[2] if there else not list(dest.parent.glob("source*"))
+    run_real({**asked, "script": ""})
+    for check in (True, False):
+        with pytest.raises(Failure, match=r"has no more\.py"):
+            source_checkout.run(asked, check, GIT)
+    # one of the user's own will do, and one that was deleted comes back
+    (dest / "more.py").write_text("print('mine')\n")
+    assert not run({**asked})["changed"]
+    (dest / "web_demo.py").unlink()
+    assert run({**asked, "script": "web_demo.py"})["restored"] == ["web_demo.py"]
