@@ -46,8 +46,8 @@ options:
   evidence:
     description:
       - What is known already. C(settings) (problems), C(host) (of M(host_facts)), and of the site's modules in check
-        mode C(cuda_libs), C(virtualenv), C(source), C(weights), C(web_demo), C(proof), C(service). What is left out
-        counts as not looked at.
+        mode C(cuda_libs), C(managed_python), C(virtualenv), C(source), C(weights), C(web_demo), C(proof), C(service).
+        What is left out counts as not looked at.
     type: dict
     required: true
   site:

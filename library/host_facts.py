@@ -41,6 +41,18 @@ options:
     description: Interpreter for the virtualenv, as a path or a name on PATH. Empty to take the newest that will do.
     type: str
     default: ""
+  python_source:
+    description:
+      - Whose interpreter it may be. V(host) means one that is installed there, V(managed) one that uv brings along
+        (M(managed_python)), V(auto) the host's where one will do, else uv's; what a virtualenv stands on is kept.
+      - O(python) comes before V(auto).
+    type: str
+    choices: [auto, host, managed]
+    default: auto
+  python_downloads:
+    description: The list that M(managed_python) takes its Python from, as text. Empty means that none is brought.
+    type: str
+    default: ""
   min_gpu_memory_gb:
     description: Refuse a GPU with less memory, or less of it free. GB of 1024 cubed bytes, here and below.
     type: float
@@ -156,7 +168,12 @@ facts:
     uid: {type: int, description: The user's number.}
     pythons:
       type: list
-      description: "Interpreters: path, version, minor, asked (by the user), in_use (by the virtualenv)."
+      description: "Interpreters of the host: path, version, minor, asked (by the user), in_use (by the virtualenv)."
+    managed_python:
+      type: dict
+      description: "The Python that uv would bring, or has brought: path, version (minor), release (full), digest (of
+        its archive), there (an interpreter is in that place), recorded (one is recorded), in_use (the virtualenv stands
+        on one)."
     git: {type: str, description: Path of git; empty for none.}
     gcc: {type: str, description: Path of gcc; empty for none.}
     clock: {type: dict, description: "now (UTC), sane: not before 2025."}
@@ -182,7 +199,9 @@ facts:
     sources: {type: list, description: "The groups asked, with reachable, status, error of each address."}
     injected: {type: list, description: Names of the facts that were given.}
 plan:
-  description: device, gpu, python, torch, transformers, cuda_packages, apt_component, notes; empty when refused.
+  description:
+    - device, gpu, python (path, version, source, and of a managed one release and digest), torch, transformers,
+      cuda_packages, apt_component, notes; empty when refused.
   returned: always
   type: dict
 likely:
@@ -233,7 +252,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import host, libcuda_worker, nvidia, service, translations
+from ansible.module_utils.chatglm import host, libcuda_worker, managed_python, nvidia, service, translations
 from ansible.module_utils.chatglm.addresses import secrets, without_password
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json
@@ -461,6 +480,28 @@ def look_at_installation(home: str, model_dir: str) -> dict[str, Any]:
     return {"weights": weights, "torch": torch, "proven": os.path.isfile(os.path.join(home, "state", "proof.json"))}
 
 
+def look_at_managed_python(home: str, downloads: str, in_use: str) -> dict[str, Any]:
+    """Return which Python uv would bring, and whether it has; nothing of it is run.
+
+    Raises:
+        Failure: the list cannot be used.
+
+    """
+    recorded = bool(managed_python.read_record(f"{home}/state/python.json"))
+    if not downloads:
+        return {"path": "", "recorded": recorded, "in_use": False, "there": False}
+    release = managed_python.choose(downloads)
+    return {
+        "path": release.interpreter(f"{home}/python"),
+        "version": release.minor,
+        "release": release.version,
+        "digest": release.sha256,
+        "there": managed_python.there(home, release),
+        "recorded": recorded,
+        "in_use": in_use.startswith(f"{home}/python/"),
+    }
+
+
 def gather(params: dict[str, Any]) -> dict[str, Any]:
     """Return the facts; programs that may be slow run side by side."""
     home = params["home"]
@@ -478,6 +519,13 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
     stamp = read_json(os.path.join(home, "venv", ".chatglm-env.json"))  # python_env's
     proven = stamp.get("pyvenv") if isinstance(stamp, dict) else None
     in_use = host.venv_python(str(proven or read(os.path.join(home, "venv", "pyvenv.cfg"))))
+    # Where links on the way to the folder are resolved, as uv does.
+    real = os.path.realpath(home)
+    if in_use.startswith(f"{real}/python/"):
+        in_use = home + in_use[len(real) :]
+    managed = look_at_managed_python(home, params["python_downloads"], in_use)
+    if in_use.startswith(f"{home}/python/"):
+        in_use = ""  # not the host's, and not to be run before it was looked at
     with ThreadPoolExecutor(max_workers=16) as pool:
         cuda_later = pool.submit(find_libcuda, wsl)
         smi_later = pool.submit(ask_smi)
@@ -513,6 +561,7 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
         "user": user,
         "uid": uid,
         "pythons": pythons,
+        "managed_python": managed,
         "git": shutil.which("git") or "",
         "gcc": shutil.which("gcc") or "",
         "clock": {"sane": now >= EARLIEST_CLOCK, "now": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now)) + " UTC"},
@@ -577,6 +626,7 @@ def settings_from(params: dict[str, Any]) -> Settings:
         "listen",
         "port",
         "python",
+        "python_source",
         "min_gpu_memory_gb",
         "warn_gpu_memory_gb",
         "min_memory_gb",
@@ -606,6 +656,8 @@ def main() -> None:
             "port": {"type": "int", "default": 7860},
             "language": {"type": "str", "choices": list(LANGUAGES), "default": "en"},
             "python": {"type": "str", "default": ""},
+            "python_source": {"type": "str", "choices": ["auto", "host", "managed"], "default": "auto"},
+            "python_downloads": {"type": "str", "default": ""},
             "min_gpu_memory_gb": {"type": "float", "default": 5.0},
             "warn_gpu_memory_gb": {"type": "float", "default": 5.5},
             "min_memory_gb": {"type": "float", "default": 5.0},

@@ -29,6 +29,12 @@ options:
     description: The interpreter that the virtualenv is made from, absolute path on the host.
     type: path
     required: true
+  managed_version:
+    description:
+      - Full version of O(python) where it is one that M(managed_python) brings. It is then not asked for its version,
+        and in check mode need not be there yet.
+    type: str
+    default: ""
   requirements:
     description: Contents of the lock files. They are installed together, without looking for further dependencies.
     type: list
@@ -279,6 +285,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "python": {"type": "path", "required": True},
+            "managed_version": {"type": "str", "default": ""},
             "requirements": {"type": "list", "elements": "str", "required": True},
             "uv": {"type": "path"},
             "cache_dir": {"type": "path", "required": True},
@@ -314,6 +321,7 @@ def main() -> None:
             pythons=tuple(params["pythons"]),
             machines=tuple(params["machines"]),
             full=params["verify"] == "full",
+            managed=params["managed_version"],
         )
         observed = observe(wanted)
         plan = make_plan(wanted, observed)

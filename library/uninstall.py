@@ -125,6 +125,7 @@ from ansible.module_utils.chatglm import (
     apt_packages,
     apt_sources,
     lock,
+    managed_python,
     python_env,
     removal,
     snapshot,
@@ -237,6 +238,24 @@ def of_virtualenv(home: str, evidence: removal.Evidence) -> None:
     evidence.reasons.update(dict.fromkeys(theirs, "package"))
 
 
+def of_python(home: str, evidence: removal.Evidence) -> None:
+    """Prove the files of the Python that uv has brought, as its record names them."""
+    for key, entry in managed_python.read_record(f"{home}/{removal.PYTHON}").items():
+        tree = f"{home}/python/{key}"
+        record = managed_python.as_record(entry)
+        whole = entry["stat"] == python_env.stat_digest(tree, sorted(entry["files"]))
+        for path, digest in record.entries:
+            place = f"python/{key}/{path}"
+            if whole or not python_env.damage(tree, python_env.Record("", ((path, digest),))):
+                evidence.proven.add(place)
+            elif os.path.lexists(f"{tree}/{path}"):
+                evidence.reasons[place] = "edited"
+        for path, target in entry["links"].items():
+            with contextlib.suppress(OSError):
+                if os.readlink(f"{tree}/{path}") == target:
+                    evidence.proven.add(f"python/{key}/{path}")
+
+
 def of_clone(home: str, git: str | None, evidence: removal.Evidence) -> None:
     """Prove the files of the clone that are as committed, or as patched by us."""
     path = f"{home}/source"
@@ -324,6 +343,7 @@ def gather(home: str, items: list[removal.Item], keep_weights: bool, git: str | 
     evidence = removal.Evidence()
     kinds = {item.path: item.kind for item in items}
     for area, look in (
+        ("python", lambda: of_python(home, evidence)),
         ("venv", lambda: of_virtualenv(home, evidence)),
         ("source", lambda: of_clone(home, git, evidence)),
         ("models", lambda: of_weights(home, evidence)),

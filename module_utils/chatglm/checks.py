@@ -307,6 +307,35 @@ def _prepared(virtualenv: Mapping[str, Any]) -> list[str]:
     return str(diff.get("prepared", "")).splitlines() if isinstance(diff, dict) else []
 
 
+_GONE = ("it is missing", "it has no interpreter", "its interpreter may not be executed")
+
+
+def _managed_python(evidence: Evidence, *, gone: bool) -> Finding | None:
+    """Return what is wrong with the Python that uv brings: whether it is ``gone``, or else whether it is damaged."""
+    result = evidence.get("managed_python") or {}
+    if result.get("failed"):
+        return _stopped("managed_python")(evidence) if gone else Finding(UNKNOWN, Text("not looked at", "没有检查"))
+    if not result.get("action") or not result.get("version"):
+        return Finding(OK, Text("none is used", "没有使用"), applies=False)
+    reason = str(result.get("reason", ""))
+    away = reason in _GONE or reason.startswith("missing file bin/")
+    fine = f"Python {result['version']}"
+    if gone:
+        return Finding(REPAIRABLE, _faults([f"{result['python']}: {reason}"])) if away else Finding(OK, fine)
+    seen = [reason] if reason and not away else []
+    seen += [f"{path} is not of its archive" for path in result.get("aside") or []]
+    seen += [line[2:] for line in _prepared(result) if "left over from an interrupted run" in line]
+    return Finding(REPAIRABLE, _faults(seen)) if seen else Finding(OK, fine)
+
+
+def _managed_python_missing(evidence: Evidence) -> Finding | None:
+    return _managed_python(evidence, gone=True)
+
+
+def _managed_python_damaged(evidence: Evidence) -> Finding | None:
+    return _managed_python(evidence, gone=False)
+
+
 def _venv_missing(evidence: Evidence) -> Finding | None:
     virtualenv = _known(evidence, "virtualenv")
     if virtualenv.get("action") == "create":
@@ -706,6 +735,7 @@ _HOME = ("settings", "home_not_folder")
 _LOOK = (*_HOME, "host_python")
 _GPU = ("settings", "wsl1", "linux_driver_in_wsl", "other_libcuda_in_wsl")
 _NO_GPU = (*_GPU, "no_windows_driver", "no_gpu", "gpu_blocked", "gpu_not_usable")
+_MANAGED = ("managed_python_missing", "managed_python_damaged")
 _VENV = ("venv_blocked", "venv_missing", "venv_interpreter")
 _PACKAGES = (
     *_VENV,
@@ -1195,6 +1225,30 @@ CHECKS: tuple[Check, ...] = (
         ),
     ),
     Check(
+        "managed_python_missing",
+        Text("the Python that uv has brought", "uv 带来的 Python"),
+        Text(
+            "the Python under chatglm_home, which the virtualenv stands on, was deleted",
+            "虚拟环境所用的、chatglm_home 里的 Python 被删除了",
+        ),
+        AGAIN,
+        _managed_python_missing,
+        needs=(*_LOOK, "python", "architecture"),
+        symptoms=("bad interpreter", "No such file or directory: 'python", "python3.12: No such file"),
+    ),
+    Check(
+        "managed_python_damaged",
+        Text("its files", "它的文件"),
+        Text(
+            "files of that Python were changed, cut or deleted, or do not belong there",
+            "那个 Python 的文件被改动、截断或删除，或有不属于它的文件",
+        ),
+        AGAIN,
+        _managed_python_damaged,
+        needs=(*_LOOK, "python", "architecture", "managed_python_missing"),
+        symptoms=("No module named 'encodings'", "init_fs_encoding", "SyntaxError"),
+    ),
+    Check(
         "venv_blocked",
         Text("place of the virtualenv", "虚拟环境的位置"),
         Text("something that is no virtualenv stands in its place", "虚拟环境的位置上是别的东西"),
@@ -1210,7 +1264,7 @@ CHECKS: tuple[Check, ...] = (
         Text("there is no virtualenv yet", "还没有虚拟环境"),
         AGAIN,
         _venv_missing,
-        needs=("venv_blocked",),
+        needs=(*_MANAGED, "venv_blocked"),
         symptoms=(
             "externally-managed-environment",
             "ensurepip is not available",
@@ -1229,7 +1283,7 @@ CHECKS: tuple[Check, ...] = (
         ),
         AGAIN,
         _venv_interpreter,
-        needs=("venv_blocked", "venv_missing"),
+        needs=(*_MANAGED, "venv_blocked", "venv_missing"),
         symptoms=("bad interpreter", "libpython3", "No module named 'encodings'", "No such file or directory: 'python"),
     ),
     Check(

@@ -19,6 +19,9 @@ PYTHONS = ("3.12", "3.11", "3.10")
 TRANSFORMERS = "4.41.2"
 """Newest whose private methods are as the model's own stream_chat calls them; 4.42 changed _get_logits_warper."""
 
+MANAGED_PYTHON_GB = 0.3
+"""Disk for a managed Python while it is unpacked; estimated, the true archives could not be had."""
+
 CUDA_PACKAGES = {
     "11": ("libcudart11.0", "libcublaslt11"),
     "12": ("libcudart12", "libcublaslt12"),
@@ -61,6 +64,7 @@ class Settings:
     listen: str = "127.0.0.1"
     port: int = 7860
     python: str = ""
+    python_source: str = "auto"
     min_gpu_memory_gb: float = 5.0
     warn_gpu_memory_gb: float = 5.5
     min_memory_gb: float = 5.0
@@ -308,23 +312,42 @@ def _busy_with_ours(facts: dict[str, Any]) -> bool:
 
 
 def choose_python(facts: dict[str, Any], settings: Settings) -> tuple[dict[str, str], Refusal | None]:
-    """Return path and version of the interpreter for the virtualenv, or the refusal.
+    """Return path, version and source of the interpreter for the virtualenv, or the refusal.
 
     The one that an existing virtualenv stands on is kept: a newer one that appears on the host is no reason to make
-    gigabytes anew.
+    gigabytes anew. One of the host comes before one that uv brings along (which has its release and archive named).
     """
-    found = facts["pythons"]
+    found, managed, source = facts["pythons"], facts.get("managed_python") or {}, settings.python_source
+    brought = {}
+    if managed.get("path"):
+        brought = {name: managed[name] for name in ("path", "version", "release", "digest")}
+        brought["source"] = "managed"
+    if settings.python and source == "managed":
+        return {}, Refusal(
+            "python",
+            f"preflight_python is {settings.python}, and virtualenv_python_source is managed",
+            "one of the two",
+            "leave one of them out",
+        )
+
+    def of_host(python: dict[str, Any]) -> tuple[dict[str, str], None]:
+        return {"path": python["path"], "version": python["minor"], "source": "host"}, None
+
     for python in found:
         if settings.python and python.get("asked") and python["minor"] in PYTHONS:
-            return {"path": python["path"], "version": python["minor"]}, None
-    if not settings.python:
+            return of_host(python)
+    if brought and not settings.python and (source == "managed" or (source == "auto" and managed["in_use"])):
+        return brought, None
+    if not settings.python and source != "managed":
         for python in found:
             if python.get("in_use") and python["minor"] in PYTHONS:
-                return {"path": python["path"], "version": python["minor"]}, None
+                return of_host(python)
         for minor in PYTHONS:
             for python in found:
                 if python["minor"] == minor:
-                    return {"path": python["path"], "version": minor}, None
+                    return of_host(python)
+        if brought and source == "auto":
+            return brought, None
     listed = ", ".join(f"{python['path']} ({python['version']})" for python in found) or "none"
     asked = [python for python in found if python.get("asked")]
     reason = "no unmodified combination of transformers and the model's code exists for others"
@@ -336,23 +359,32 @@ def choose_python(facts: dict[str, Any], settings: Settings) -> tuple[dict[str, 
             f"a Python 3.12, 3.11 or 3.10 ({reason})",
             "name one with -e preflight_python=PATH, or leave the setting out to have it found",
         )
+    if source == "host":
+        return {}, Refusal(
+            "python",
+            f"no Python 3.12, 3.11 or 3.10, and virtualenv_python_source is host; interpreters: {listed}",
+            f"one of them on the host: {reason}",
+            "leave virtualenv_python_source out, and uv brings a Python along",
+        )
     return {}, Refusal(
         "python",
         f"no Python 3.12, 3.11 or 3.10; interpreters: {listed}",
         f"one of them: {reason}",
-        "install Python 3.12 or 3.11 too, for example with uv (https://docs.astral.sh/uv): uv python install 3.12; "
-        "then name it: -e preflight_python=PATH (uv python find 3.12 shows the path)",
+        "name one with -e preflight_python=PATH",
     )
 
 
 def disk_needed(facts: dict[str, Any], settings: Settings, torch: str) -> float:
-    """Return the bytes that are still to be written: weights and environment less what is there, and a margin."""
+    """Return the bytes that are still to be written: weights, environment and Python less what is there."""
     installed = facts["installed"]
     weights: float = max(0.0, settings.weights_gb * GIB - installed["weights"])
     environment = 0.0 if installed["torch"] == torch else settings.environment_gb.get(torch, 0.0) * GIB
+    managed = facts.get("managed_python") or {}
+    brought = choose_python(facts, settings)[0].get("source") == "managed" and not managed["there"]
+    python = MANAGED_PYTHON_GB * GIB if brought else 0.0
     if not weights and not environment:
-        return 0.25 * GIB  # logs, records, a package or two
-    return weights + environment + settings.margin_gb * GIB
+        return python + 0.25 * GIB  # logs, records, a package or two
+    return weights + environment + python + settings.margin_gb * GIB
 
 
 def host_refusals(facts: dict[str, Any], settings: Settings) -> list[Refusal]:
@@ -632,7 +664,12 @@ def likely_plan(facts: dict[str, Any], settings: Settings, seen: Plan) -> Plan:
     if not torch:
         torch = installed if installed in ("2.7.1", "2.8.0") else "2.7.1"
     python = seen.python or next(
-        ({"path": each["path"], "version": each["minor"]} for each in facts["pythons"] if each.get("in_use")), {}
+        (
+            {"path": each["path"], "version": each["minor"], "source": "host"}
+            for each in facts["pythons"]
+            if each.get("in_use")
+        ),
+        {},
     )
     return replace(seen, device="cpu" if cpu else "cuda", gpu=gpu, torch=torch, python=python)
 
@@ -713,7 +750,11 @@ def report(
         )
     else:
         lines.append("device    none: no NVIDIA GPU found")
-    lines.append(f"python    {python['version']}  {python['path']}" if python else "python    none of 3.12, 3.11, 3.10")
+    if python.get("source") == "managed":
+        lines.append(f"python    {python['release']}  brought along by uv")
+    else:
+        none = "python    none of 3.12, 3.11, 3.10"
+        lines.append(f"python    {python['version']}  {python['path']}" if python else none)
     if plan:
         lines.append(f"packages  torch {plan.torch}, transformers {plan.transformers}")
         if plan.device == "cuda":

@@ -79,6 +79,8 @@ class Wanted:
         pythons: supported minor versions, ``3.11``; empty for any.
         machines: supported processor names; empty for any.
         full: whether to read every file even when nothing looks changed.
+        managed: full version of ``python`` where that is a managed Python, which is not asked before it was looked at
+            (managed_python); while others only look it need not be there yet. Else empty.
 
     """
 
@@ -91,6 +93,7 @@ class Wanted:
     pythons: tuple[str, ...] = ()
     machines: tuple[str, ...] = ()
     full: bool = False
+    managed: str = ""
 
     @property
     def partial(self) -> str:
@@ -255,6 +258,10 @@ def base_of(wanted: Wanted) -> Interpreter:
         Failure: it is missing or broken.
 
     """
+    if wanted.managed:
+        real = os.path.realpath(wanted.python)
+        folders = (os.path.dirname(real), os.path.dirname(wanted.python))
+        return Interpreter(wanted.managed, os.path.dirname(folders[0]), real, folders)
     try:
         return probe(wanted.python)
     except OSError as error:

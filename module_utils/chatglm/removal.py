@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-AREAS = ("venv", "source", "models", "bin", "lib", "cache", "run", "state")
+AREAS = ("python", "venv", "source", "models", "bin", "lib", "cache", "run", "state")
 """Folders of ours directly under home. Empty folders below them go too; an empty folder elsewhere is the user's."""
 NOTE = "state/removed.json"
 """Stays as long as files of the user's do: a later run then knows that the rest was removed."""
 LOCK = "state/lock"
+PYTHON = "state/python.json"
 
 # What else than files of packages, clone and weights this project writes, by the whole path relative to home.
 _OWN = re.compile(
@@ -25,9 +26,9 @@ _OWN = re.compile(
     r"|venv/lib/python3\.\d+/site-packages/gradio/hash_seed\.txt"
     r"|cache/ca-bundle\.pem|cache/huggingface/version\.txt"
     r"|state/(lock|weights\.sha256|page_password|progress\.json(\.new)?|service/(chatglm\.log(\.\d)?|\w+\.json))"
-    r"|state/(weights|proof|seal|removed|cuda_libs|service|windows|\w+_patch)\.json"
+    r"|state/(weights|python|proof|seal|removed|cuda_libs|service|windows|\w+_patch)\.json"
     # Built aside, or replaced, by a run that was interrupted: the next one would remove it as well.
-    r"|(venv\.partial|venv\.old|source\.partial)/.*",
+    r"|(venv\.partial|venv\.old|python\.partial|python\.old|source\.partial)/.*",
     re.DOTALL,
 )
 # A file that is written beside its target first (files.write_atomic).
@@ -183,7 +184,9 @@ def plan(items: Iterable[Item], evidence: Evidence) -> Plan:
     holders = {parent for item in items for parent in _parents(item.path)}
     for path in folders.keys() - holders:
         known = (
-            path.partition("/")[0] in AREAS or _OWN.fullmatch(f"{path}/") or path in ("venv.partial", "source.partial")
+            path.partition("/")[0] in AREAS
+            or _OWN.fullmatch(f"{path}/")
+            or path in ("venv.partial", "python.partial", "source.partial")
         )
         whole = _outer(path, evidence.whole)
         if whole or (whole is None and not known):

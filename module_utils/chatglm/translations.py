@@ -407,11 +407,19 @@ CHINESE = {
     "no unmodified combination of transformers and the model's code exists for others": (
         "其他版本没有不经修改就能配上模型代码的 transformers"
     ),
-    "install Python 3.12 or 3.11 too, for example with uv (https://docs.astral.sh/uv): uv python install 3.12; then "
-    "name it: -e preflight_python=PATH (uv python find 3.12 shows the path)": (
-        "另装 Python 3.12 或 3.11，例如用 uv（https://docs.astral.sh/uv）：uv python install 3.12；"
-        "再指定：-e preflight_python=路径（uv python find 3.12 给出路径）"
+    "no Python 3.12, 3.11 or 3.10, and virtualenv_python_source is host; interpreters: {}": (
+        "没有 Python 3.12、3.11 或 3.10，而 virtualenv_python_source 是 host；解释器：{0}"
     ),
+    "one of them on the host: {}": "主机上有其中一个：{0}",
+    "leave virtualenv_python_source out, and uv brings a Python along": (
+        "不设 virtualenv_python_source，就由 uv 带来一个 Python"
+    ),
+    "name one with -e preflight_python=PATH": "用 -e preflight_python=路径 指定一个",
+    "preflight_python is {}, and virtualenv_python_source is managed": (
+        "preflight_python 是 {0}，而 virtualenv_python_source 是 managed"
+    ),
+    "one of the two": "两者之一",
+    "leave one of them out": "去掉其中一个",
     "preflight_python is {}, which {}": "preflight_python 是 {0}：{1}",
     "a Python 3.12, 3.11 or 3.10 ({})": "Python 3.12、3.11 或 3.10（{0}）",
     "name one with -e preflight_python=PATH, or leave the setting out to have it found": (
@@ -520,6 +528,7 @@ CHINESE = {
     "none  {}, {} ({} free), compute capability {}, {}": "无  {0}，{1}（空闲 {2}），计算能力 {3}，{4}",
     "none: no NVIDIA GPU found": "无：没有找到 NVIDIA GPU",
     "none of 3.12, 3.11, 3.10": "没有 3.12、3.11、3.10",
+    "{}  brought along by uv": "{0}  由 uv 带来",
     "driver unknown": "驱动不明",
     "unknown": "不明",
     "packages unknown": "软件包不明",
@@ -532,6 +541,9 @@ CHINESE = {
     "nothing: all was in order": "无：一切正常",
     "CUDA libraries: {}": "CUDA 库：{0}",
     "installed": "已安装",
+    "Python: {}": "Python：{0}",
+    "brought along": "已带来",
+    "brought along anew": "已重新带来",
     "virtualenv: {}": "虚拟环境：{0}",
     "built": "已建立",
     "built anew": "已重建",
@@ -593,6 +605,57 @@ CHINESE = {
         '安装 CUDA 运行库，再给出软件包名：-e \'{{"cuda_libs_packages": ["名字", "名字"]}}\''
     ),
     "{}, though {} are installed": "{0}，尽管已装有 {1}",
+    # the Python that uv brings
+    "a list of Pythons that cannot be read ({})": "读不了的 Python 列表（{0}）",
+    "none among {} entries of the list of Pythons": "Python 列表的 {0} 项里没有合用的",
+    "a list in uv's format with a CPython 3.12, 3.11 or 3.10 for Linux on x86_64, its address and its sha256": (
+        "uv 格式的列表，里面有 Linux x86_64 的 CPython 3.12、3.11 或 3.10、它的地址和 sha256"
+    ),
+    "correct the file that virtualenv_python_downloads names, or leave the setting out": (
+        "更正 virtualenv_python_downloads 指定的文件，或不设它"
+    ),
+    "virtualenv_python_mirrors names {}": "virtualenv_python_mirrors 里有 {0}",
+    "official, an address that starts with https:// or http://, or an absolute path on the host": (
+        "official、以 https:// 或 http:// 开头的地址，或主机上的绝对路径"
+    ),
+    "virtualenv_python_mirrors is empty": "virtualenv_python_mirrors 是空的",
+    "bringing a Python into {}": "正在把 Python 带到 {0}",
+    "files of no archive were in {}; they are kept as {}": "{0} 里有不是压缩包带来的文件，已移到：{1}",
+    "no source gave Python {}: {}": "没有来源给出 Python {0}：{1}",
+    "{} is not of its archive": "{0} 不是压缩包带来的",
+    "one that gives the archive with sha256 {}": "有一个来源给出 sha256 为 {0} 的压缩包",
+    "check network and proxy, or name a mirror or the archive's path on this host: "
+    '-e \'{"virtualenv_python_mirrors": ["/path/to/FOLDER"]}\'; or install Python 3.12 or 3.11 yourself': (
+        "检查网络和代理，或指定镜像或压缩包在主机上的路径："
+        '-e \'{{"virtualenv_python_mirrors": ["/目录的路径"]}}\'；或自己安装 Python 3.12 或 3.11'
+    ),
+    "uv has put nothing into {}": "uv 没有往 {0} 里放东西",
+    "Python {} there": "那里有 Python {0}",
+    "Python {}, as the list says by its sha256, does not run here: {}": (
+        "Python {0} 与列表的 sha256 相符，却不能在这里运行：{1}"
+    ),
+    "an interpreter that says {}": "解释器报出 {0}",
+    "install Python 3.12 or 3.11 on this host, and run again with -e virtualenv_python_source=host": (
+        "在主机上安装 Python 3.12 或 3.11，再加上 -e virtualenv_python_source=host 运行一次"
+    ),
+    "another content than the list says, by its sha256": "内容与列表的 sha256 不符",
+    "its name cannot be resolved": "域名解析不了",
+    "not there (404)": "不存在（404）",
+    "a certificate that this host does not trust (chatglm_ca_bundle)": "证书不受本机信任（chatglm_ca_bundle）",
+    "the connection is refused": "连接被拒绝",
+    "no answer in time": "没有及时应答",
+    "it was cut off": "传输中断",
+    "no archive, or a damaged one": "不是压缩包，或已损坏",
+    "no such file": "没有这个文件",
+    "it may not be read": "没有读取权限",
+    "it is missing": "它不见了",
+    "no record of it": "没有它的记录",
+    "it is build {}, planned is {}": "它是构建 {0}，计划的是 {1}",
+    "it was made for {}": "它是为 {0} 做的",
+    "damaged link {}": "链接 {0} 已损坏",
+    "missing link {}": "缺少链接 {0}",
+    "it has no interpreter": "它没有解释器",
+    "its interpreter may not be executed": "它的解释器没有执行权限",
     # the virtualenv: locks, pip's configuration, uv
     'line "{}" in a lock file': "锁定文件里有一行“{0}”",
     "name==version, optionally a marker, and at least one --hash=sha256:<64 hex digits>": (

@@ -161,25 +161,30 @@ def locations(sources: Sources, pins: Iterable[Pin], minor: str) -> tuple[list[s
     return arguments, environment
 
 
-def base_environment(environ: Mapping[str, str], sources: Sources, wanted: Wanted) -> dict[str, str]:
-    """Return the environment that uv runs in, but for its sources."""
+def bare_environment(environ: Mapping[str, str], proxy: str, cache_dir: str) -> dict[str, str]:
+    """Return what every uv command gets of the environment, and what keeps it from looking elsewhere."""
     environment = {name: environ[name] for name in _PASSED if environ.get(name)}
     for name in _PROXIES:
         for form in (name, name.upper()):
             if environ.get(form):
                 environment[form] = environ[form]
-    if sources.proxy:
-        environment.update({"http_proxy": sources.proxy, "https_proxy": sources.proxy})
+    if proxy:
+        environment.update({"http_proxy": proxy, "https_proxy": proxy})
     environment.update(
         LC_ALL="C",
         UV_NO_CONFIG="1",
         UV_NO_PROGRESS="1",
-        UV_PYTHON_DOWNLOADS="never",
         UV_SYSTEM_CERTS="1",
-        UV_CACHE_DIR=wanted.cache_dir,
-        # With hard links, an edit in the environment would reach into a cache that stays.
-        UV_LINK_MODE="hardlink" if cache_goes(wanted) else "copy",
+        UV_CACHE_DIR=cache_dir,
     )
+    return environment
+
+
+def base_environment(environ: Mapping[str, str], sources: Sources, wanted: Wanted) -> dict[str, str]:
+    """Return the environment that uv runs in, but for its sources."""
+    environment = bare_environment(environ, sources.proxy, wanted.cache_dir)
+    # With hard links, an edit in the environment would reach into a cache that stays.
+    environment.update(UV_PYTHON_DOWNLOADS="never", UV_LINK_MODE="hardlink" if cache_goes(wanted) else "copy")
     return environment
 
 
@@ -308,6 +313,62 @@ def explain(stderr: str, doing: str) -> Failure:
     )
 
 
+def run_uv(
+    command: list[str],
+    environment: Mapping[str, str],
+    timeout: float,
+    doing: str,
+    *,
+    stdin: str = "",
+    look: Callable[[int], None] = lambda _pid: None,
+) -> tuple[int, str, str]:
+    """Run uv and return its exit status, stdout and stderr; it dies with this process.
+
+    Args:
+        command: path of uv and its arguments.
+        environment: all of its environment.
+        timeout: seconds that it may take.
+        doing: what is going on, for messages.
+        stdin: text that it reads.
+        look: called now and then with its process id, to tell the progress.
+
+    Raises:
+        Failure: it cannot be run, or is not done in time.
+
+    """
+    try:
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=environment,
+            cwd="/",
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - no other thread yet; an orphan would go on writing
+        ) as child:
+            try:
+                with progress.watched(lambda: look(child.pid)):
+                    output, told = child.communicate(stdin, timeout=timeout)
+            except BaseException:
+                child.kill()
+                raise
+    except subprocess.TimeoutExpired as error:
+        raise Failure(
+            f"uv still at work after {timeout:.0f} s while {doing}",
+            "an end within that time",
+            "run again: what was fetched is kept; raise virtualenv_timeout on a slow line",
+        ) from error
+    except OSError as error:
+        raise Failure(
+            f"{command[0]} cannot be run ({error.strerror})",
+            "a uv binary for this host's processor",
+            "name one on the host with virtualenv_uv (https://docs.astral.sh/uv)",
+        ) from error
+    return child.returncode, output, told
+
+
 class Workshop:
     """Runs uv for one environment and does what a plan says.
 
@@ -345,39 +406,10 @@ class Workshop:
             bundle = f"{self.wanted.cache_dir}/ca-bundle.pem"
             write_atomic(bundle, certificates(self.sources.ca_bundle, self.environ))
             environment["SSL_CERT_FILE"] = bundle
-        try:
-            with subprocess.Popen(
-                [self.uv, *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                env=environment,
-                cwd="/",
-                preexec_fn=die_with_parent(),  # noqa: PLW1509 - no other thread yet; an orphan would go on writing
-            ) as child:
-                try:
-                    with progress.watched(lambda: look(child.pid)):
-                        output, told = child.communicate(stdin, timeout=self.timeout)
-                except BaseException:
-                    child.kill()
-                    raise
-        except subprocess.TimeoutExpired as error:
-            raise Failure(
-                f"uv still at work after {self.timeout:.0f} s while {doing}",
-                "an end within that time",
-                "run again: what was fetched is kept; raise virtualenv_timeout on a slow line",
-            ) from error
-        except OSError as error:
-            raise Failure(
-                f"{self.uv} cannot be run ({error.strerror})",
-                "a uv binary for this host's processor",
-                "name one on the host with virtualenv_uv (https://docs.astral.sh/uv)",
-            ) from error
+        status, output, told = run_uv([self.uv, *arguments], environment, self.timeout, doing, stdin=stdin, look=look)
         # uv's list of every package says nothing that the plan does not.
         self.stderr += re.sub(r"(?m)^ (\+|-|~| *Downloaded) .*\n|^Downloading .*\n", "", masked(told))
-        if child.returncode:
+        if status:
             failure = explain(told or output, doing)
             if failure.found.startswith(_UNKNOWN):
                 # It may be the cache that is at fault (a power cut); the next run shall not meet the same one.
@@ -395,9 +427,9 @@ class Workshop:
     def _drop_cache(self) -> None:
         if os.path.isdir(self.wanted.cache_dir) and cache_goes(self.wanted):
             # Under another name first: half a cache must never be taken for a whole one.
-            _remove(self.wanted.old_cache)
+            remove_path(self.wanted.old_cache)
             os.rename(self.wanted.cache_dir, self.wanted.old_cache)
-            _remove(self.wanted.old_cache)
+            remove_path(self.wanted.old_cache)
 
     def _install(self, folder: str, minor: str, pins: list[Pin], reinstall: bool) -> None:
         # One exact list without dependencies: the locks are complete, and a repair must touch nothing else.
@@ -522,7 +554,7 @@ class Workshop:
         """
         wanted = self.wanted
         for leftover in (wanted.partial, wanted.old):
-            _remove(leftover)
+            remove_path(leftover)
         self._keep_strangers()
         if (
             observed.state == "unusable"
@@ -530,16 +562,16 @@ class Workshop:
             and not os.path.exists(f"{wanted.path}/bin/python")
         ):
             # Nothing in it can run any more, so its room is worth more than its presence.
-            _remove(wanted.path)
+            remove_path(wanted.path)
         try:
             stamp = self._build(plan)
         except BaseException:
-            _remove(wanted.partial)
+            remove_path(wanted.partial)
             raise
         if os.path.lexists(wanted.path):
             os.rename(wanted.path, wanted.old)
         os.rename(wanted.partial, wanted.path)
-        _remove(wanted.old)
+        remove_path(wanted.old)
         return stamp
 
     def _put_aside(self, paths: Iterable[str]) -> None:
@@ -593,7 +625,7 @@ class Workshop:
         if plan.restore_cfg:
             write_atomic(f"{path}/pyvenv.cfg", observed.stamp["pyvenv"].encode())
         for folder in unremovable(site_packages(path, interpreter.minor), acted):
-            _remove(folder)
+            remove_path(folder)
         # Not the other versions of a package: uv fetches and verifies all new ones before it takes out an old one, and
         # that is worth the disk (two CUDA builds of torch are more than 10 GB for a while).
         names = [name for name, _ in plan.remove]
@@ -637,7 +669,7 @@ class Workshop:
             self._make_cache()
             stamp = (self.create if plan.action in ("create", "rebuild") else self.repair)(plan, observed)
         for leftover in (wanted.partial, wanted.old, wanted.old_cache):
-            _remove(leftover)
+            remove_path(leftover)
         self._drop_cache()
         # The files may have lost their second names in a cache, which counts as a change of their status.
         stamp = renewed(wanted.path, stamp)
@@ -649,7 +681,7 @@ class Workshop:
         return Outcome(stamp, self.stderr, installed_bytes(wanted.path, minor, names))
 
 
-def _remove(path: str) -> None:
+def remove_path(path: str) -> None:
     """Remove a folder or file of our own making, if it is there."""
     if os.path.islink(path) or os.path.isfile(path):
         os.unlink(path)

@@ -3,10 +3,14 @@
 import os
 import platform
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import environments
 from conftest import cannot_run
+
+ROOT = Path(__file__).resolve().parents[2]
 
 PROGRAMS = {
     "podman": "podman",
@@ -16,6 +20,7 @@ PROGRAMS = {
     "nft": "nftables",
     "ssh": "openssh-client",
     "git": "git",
+    "patchelf": "patchelf",
     "/usr/lib/podman/netavark": "netavark",
     "/usr/lib/podman/aardvark-dns": "aardvark-dns",
 }
@@ -50,5 +55,10 @@ def environment(need, part):
         "CHATGLM_LAB_INDEX_URL": "" if index.startswith("file:") else index,
         "CHATGLM_LAB_CA": os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"),
     }
+    # Served on each host by its own stand-ins, see tests/standins/README.md.
+    python = ROOT / ".cache" / "lab" / "python"
+    command = [sys.executable, str(ROOT / "tests" / "standins" / "python_archive.py"), str(python)]
+    subprocess.run([*command, "http://127.0.0.1:8765/python"], check=True)
+    env["CHATGLM_LAB_PYTHON"] = str(python)
     env.pop("ANSIBLE_CONFIG", None)  # molecule writes its own
     return env

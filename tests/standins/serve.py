@@ -1,4 +1,4 @@
-"""Stand-ins for the hub, the git host and the Tsinghua share, on loopback; see README.md beside this file.
+"""Stand-ins for the hub, the git host, the Tsinghua share and a host of Python archives, on loopback; see README.md.
 
 Does not prove that the true servers behave like this: their answers were imitated from public documentation.
 """
@@ -185,6 +185,7 @@ class Handler(BaseHTTPRequestHandler):
             ("/d/", self.share_file),
             ("/seafhttp/files/", self.share_bytes),
             ("/git/", self.git),
+            ("/python/", self.python),
         ):
             if path.startswith(prefix):
                 return route(path.removeprefix(prefix))
@@ -362,6 +363,17 @@ class Handler(BaseHTTPRequestHandler):
         headers |= {"X-Linked-Etag": file.etag, "X-Linked-Size": str(file.size), "Location": target}
         return self.reply(302, f"Found. Redirecting to {target}".encode(), {**headers, "Accept-Ranges": "bytes"})
 
+    # -- archives of Python --
+
+    def python(self, path: str) -> None:
+        folder = self.server.standin.python
+        build, _, name = path.partition("/")
+        # What was listed is served, nothing that the path leads to.
+        known = folder is not None and name in (os.listdir(folder / build) if build in os.listdir(folder) else [])
+        if folder is None or not known or not (folder / build / name).is_file():
+            return self.reply(404)
+        return self.send_file(File(name, folder / build / name, False), {})
+
     # -- the Seafile share --
 
     def share_folders(self) -> "dict[str, ModelRepo]":
@@ -473,7 +485,8 @@ class StandIn:
 
     port 0 takes free ports, else the CDN is at port + 1. repos: further model repositories by name. token: what the
     hub asks for; private: it then denies even that the repository exists. bare: a mirror that drops the query of what
-    it passes on, so that its listing has names alone. faults may be changed at any time; requests says what was asked.
+    it passes on, so that its listing has names alone. python: the folder that python_archive.py filled. faults may be
+    changed at any time; requests says what was asked.
     """
 
     def __init__(
@@ -485,10 +498,11 @@ class StandIn:
         faults: "list[Fault] | None" = None,
         *,
         bare: bool = False,
+        python: Path | None = None,
     ) -> None:
         self.repos = {MODEL_REPO: tiny_repo(), **(repos or {})}
         self.by_digest = {file.sha256: file for repo in self.repos.values() for file in repo.files.values() if file.lfs}
-        self.token, self.private, self.bare = token, private, bare
+        self.token, self.private, self.bare, self.python = token, private, bare, python
         self.faults = list(faults or [])
         self.log: list[Request] = []
         self.running = 0
@@ -635,6 +649,7 @@ def main() -> None:
     parser.add_argument("--private", action="store_true", help="without the token, deny that the model exists")
     parser.add_argument("--bare", action="store_true", help="a mirror that passes no query on: no digests in listings")
     parser.add_argument("--file", action="append", default=[], metavar="NAME=PATH", help="serve in demo/files")
+    parser.add_argument("--python", type=Path, help="serve the archives that python_archive.py put into this folder")
     parser.add_argument("--fault", action="append", default=[], metavar="JSON", help="fields of the class Fault")
     parser.add_argument("--ids", action="store_true", help="print revision ids and digests, and end")
     args = parser.parse_args()
@@ -650,6 +665,7 @@ def main() -> None:
         arguments += ["--token", args.token] if args.token else []
         arguments += ["--private"] if args.private else []
         arguments += ["--bare"] if args.bare else []
+        arguments += ["--python", str(args.python.absolute())] if args.python else []
         arguments += [part for item in args.file for part in ("--file", item)]
         arguments += [part for item in args.fault for part in ("--fault", item)]
         return print(ensure(state, arguments)["url"])
@@ -657,7 +673,7 @@ def main() -> None:
     repos = {"demo/files": ModelRepo(dict(extra), frozenset(extra))} if extra else {}
     faults = [Fault(**json.loads(item)) for item in args.fault]
     try:
-        standin = StandIn(args.port, repos, args.token, args.private, faults, bare=args.bare)
+        standin = StandIn(args.port, repos, args.token, args.private, faults, bare=args.bare, python=args.python)
     except OSError as error:
         sys.exit(f"127.0.0.1:{args.port} or the port after it cannot be used ({error}): choose another --port")
     with standin:

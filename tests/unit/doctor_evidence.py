@@ -2,7 +2,7 @@
 
 import copy
 
-from ansible.module_utils.chatglm import plan, python_env, snapshot
+from ansible.module_utils.chatglm import managed_python, plan, python_env, snapshot
 from ansible.module_utils.chatglm.content import Digest
 from ansible.module_utils.chatglm.locks import Pin
 from test_plan import facts, gpu
@@ -42,6 +42,20 @@ def virtualenv(action="none", reason="", leftovers=(), restore_cfg=False, **work
         "extras": {},
         "diff": {"prepared": "".join(f"{line}\n" for line in lines)} if lines else {},
         **made.summary(),
+    }
+
+
+def brought(action="none", reason="", **work):
+    """What managed_python returns of a plan."""
+    release = managed_python.Release("cpython-3.12.16-linux-x86_64-gnu", "3.12.16", "20261110", "https://h/b/f", DIGEST)
+    made = managed_python.Plan(action, reason, release=release, **work)
+    return {
+        "action": action,
+        "reason": reason,
+        "python": release.interpreter(f"{HOME}/python"),
+        "version": release.version,
+        "aside": list(made.aside),
+        "diff": {"prepared": "".join(f"{line}\n" for line in made.lines())},
     }
 
 
@@ -200,6 +214,17 @@ FAULTS = [
     ("cuda_libs", "yours", "is of version 9", {"cuda_libs": {
         "libraries": [], "missing": ["cudart"],
         "refusal": "Found: cudart is of version 9. Expected: 11. To do: remove it"}}),
+    ("managed_python_missing", "repairable", "it is missing", {"managed_python": brought("repair", "it is missing")}),
+    ("managed_python_missing", "repairable", "missing file bin/", {
+        "managed_python": brought("repair", "missing file bin/python3.12")}),
+    ("managed_python_missing", "yours", "is not a folder", {"managed_python": {
+        "failed": True, "msg": "Found: x is not a folder. Expected: a folder, or nothing. To do: move x away"}}),
+    ("managed_python_damaged", "repairable", "lib/python3.12/os.py", {
+        "managed_python": brought("repair", "damaged file lib/python3.12/os.py")}),
+    ("managed_python_damaged", "repairable", "sitecustomize.py is not of", {
+        "managed_python": brought("tidy", aside=("lib/python3.12/sitecustomize.py",))}),
+    ("managed_python_damaged", "repairable", "python.partial", {
+        "managed_python": brought("clean", leftovers=("python.partial",))}),
     ("venv_blocked", "yours", "holds files but no virtualenv", {"virtualenv": {
         "failed": True, "msg": "Found: x holds files but no virtualenv. Expected: one. To do: move it"}}),
     ("venv_missing", "repairable", "no virtualenv in", {"virtualenv": virtualenv("create", install=[("torch", "1")])}),

@@ -89,7 +89,7 @@ def test_plan_and_check_mode_agree(run, tmp_path, free_port):
     answer, checked = run(**options), run(check=True, **options)
     assert answer["refusals"] == []
     assert answer["plan"]["device"] == "cpu"
-    assert answer["plan"]["python"] == {"path": "/usr/bin/python3.11", "version": "3.11"}
+    assert answer["plan"]["python"] == {"path": "/usr/bin/python3.11", "version": "3.11", "source": "host"}
     assert checked["plan"] == answer["plan"]
     assert list(tmp_path.iterdir()) == []
 

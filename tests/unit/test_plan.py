@@ -92,7 +92,7 @@ def test_reference_laptop():
     assert outcome.as_dict()["plan"] == {
         "device": "cuda",
         "gpu": gpu(free=5216 / 1024),
-        "python": {"path": "/usr/bin/python3.10", "version": "3.10"},
+        "python": {"path": "/usr/bin/python3.10", "version": "3.10", "source": "host"},
         "torch": "2.7.1",
         "transformers": "4.41.2",
         "cuda_packages": ["libcudart11.0", "libcublaslt11"],

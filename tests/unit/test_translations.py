@@ -264,7 +264,7 @@ def test_all_that_the_summary_says_has_its_chinese():
     known = [*translations.CHINESE, *translations.LABELS]
     asked = {"mended", "kept", "create", "rebuild", "action", "equalto", "planned_bytes", "path", "key", "patched"}
     asked |= {"kind", "due", "ok", "none", "systemd", "in", "s, on", "[\\U00010000-\\U0010ffff]", "clean", "verify"}
-    asked |= {"regex_replace", "background", "extract", "openai_api", "runs"}
+    asked |= {"regex_replace", "background", "extract", "openai_api", "runs", "tidy"}
     pieces = {item for piece in pieces - asked for item in piece.partition(": ")[::2]}
     pieces |= set(yaml.safe_load(wrong_settings.VARS.read_text())["__chatglm_service_words"].values())
     unknown = {
