@@ -96,6 +96,38 @@ CHINESE = {
     "if sudo asks for a password, run again with --ask-become-pass; or first: chatglm stop": (
         "如果 sudo 要密码，请加上 --ask-become-pass 再运行；或先运行 chatglm stop"
     ),
+    # becoming root
+    "this host has no {}": "这台主机没有 {0}",
+    "{}, by which {} becomes root": "{0}，{1} 用它取得 root 权限",
+    "{}, then run the same command again": "{0}，再运行一次同样的命令",
+    "{}, log in anew, then run the same command again": "{0}，重新登录，再运行一次同样的命令",
+    "{}, then run the same command again with --ask-become-pass": ("{0}，再加上 --ask-become-pass 运行一次同样的命令"),
+    "WSL, from Windows: {}": "WSL 里从 Windows 运行：{0}",
+    "{} does not let {} become root on this host": "这台主机的 {0} 不允许用户 {1} 取得 root 权限",
+    "a user in the group sudo, or another with that right": "sudo 组里的用户，或有此权限的其他用户",
+    "the password of {} on this host has expired": "用户 {0} 在这台主机上的密码已过期",
+    "one that is valid": "有效的",
+    "passwd on that host, as that user, then run the same command again with the new one": (
+        "在那台主机上以该用户运行 passwd，再用新密码运行一次同样的命令"
+    ),
+    "the account of {} on this host has expired or is locked": "用户 {0} 在这台主机上的账户已过期或被锁定",
+    "the password of {} on this host is locked, or was never set": "用户 {0} 在这台主机上的密码被锁定，或从未设置",
+    "one, which {} asks for": "设置好的密码，{0} 会问它",
+    "{} on this host asks {} for a password, and none was given": "这台主机的 {0} 要用户 {1} 的密码，而没有给出",
+    "the password": "密码",
+    "run the same command again with --ask-become-pass": "加上 --ask-become-pass 再运行一次同样的命令",
+    "{} on this host does not take the password that was given for {}": ("这台主机的 {0} 不接受给出的密码（用户 {1}）"),
+    "the password of {} there": "那里 {0} 的密码",
+    "type it again (--ask-become-pass), or correct the file or the vault that holds it; where it is forgotten: {}": (
+        "重新输入（--ask-become-pass），或更正存放它的文件或 vault；忘记了的话：{0}"
+    ),
+    "{} failed on this host (status {}): {}": "这台主机上的 {0} 失败了（状态 {1}）：{2}",
+    "that this works there: sudo true": "那里能运行：sudo true",
+    "sudo true on that host, as that user; mend what it says, then run the same command again": (
+        "在那台主机上以该用户运行 sudo true，按它说的修好，再运行一次同样的命令"
+    ),
+    "{}; or do without a service: -e chatglm_service=none": "{0}；或者不装服务：-e chatglm_service=none",
+    "{}; or first: chatglm stop": "{0}；或先运行 chatglm stop",
     "process {} does not end": "进程 {0} 没有结束",
     "the end of the chat in the background": "后台的对话结束",
     "chatglm stop": "运行 chatglm stop",
@@ -227,20 +259,15 @@ CHINESE = {
     "would install {}": "将会安装 {0}",
     "would remove {}": "将会删除 {0}",
     "the rights of root for it": "为此需要 root 权限",
-    "the rights of root for it. Nothing below chatglm_home was removed": (
-        "为此需要 root 权限。chatglm_home 之下什么都没有删除"
+    "that this works as root; nothing below chatglm_home was removed": (
+        "以 root 身份能成功；chatglm_home 之下什么都没有删除"
     ),
-    "if sudo asks for a password, run again with --ask-become-pass": (
-        "如果 sudo 要密码，请加上 --ask-become-pass 再运行"
-    ),
+    "mend what it says, then run the same command again": "按它说的修好，再运行一次同样的命令",
     "if sudo asks for a password, run again with --ask-become-pass; or install by hand: {}": (
         "如果 sudo 要密码，请加上 --ask-become-pass 再运行；或者手动安装：{0}"
     ),
     "if sudo asks for a password, run again with --ask-become-pass; or install by hand from {}: {}": (
         "如果 sudo 要密码，请加上 --ask-become-pass 再运行；或者手动从 {0} 安装：{1}"
-    ),
-    "if sudo asks for a password, run again with --ask-become-pass; or do without a service: -e chatglm_service=none": (
-        "如果 sudo 要密码，请加上 --ask-become-pass 再运行；或者不装服务：-e chatglm_service=none"
     ),
     "uv could not be copied to {} ({})": "uv 无法复制到 {0}（{1}）",
     "a folder of this user with 40 MB free": "属于这个用户、有 40 MB 空间的文件夹",
