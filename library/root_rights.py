@@ -8,7 +8,7 @@ description:
   - With C(become), asks sudo on the host to run nothing as root, with the password that Ansible was given, and tells
     apart why it does not; no password given though one is asked for, a wrong one, a user without the right, a password
     or an account that is locked or expired, no sudo.
-  - Asked once, and then sudo finds no more input: a wrong password counts once, and nothing runs into a time-out.
+  - Asked once, and then sudo finds no more input; a wrong password counts once, and nothing runs into a time-out.
   - The password goes through the connection's standard input, and into no argument, file or output.
   - A root user is not asked. For another become method than sudo, a module is run with it.
 version_added: "1.0.0"
