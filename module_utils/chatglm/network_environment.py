@@ -4,8 +4,8 @@ What the clients do with them was seen with httpx 0.28, requests 2.34, pip and u
 address without a host or port that it can read, and at some entries of no_proxy; requests and pip know no SOCKS and
 need the files that variables name for certificates; urllib takes no notice of all_proxy.
 
-Runs alone as well (``python3 -I -S network_environment.py [zh]``, for bootstrap), on any Python from 3.6: it names the
-problems on standard error and writes what puts the environment right, as lines of shell, to standard output.
+Runs alone as well (``python3 -I -S network_environment.py LANGUAGE``, for bootstrap), on any Python from 3.6: it names
+the problems on standard error, and its exit status is 1 when there are any.
 """
 
 import os
@@ -189,7 +189,7 @@ def put_right(environ: "Mapping[str, str]", direct: bool = False, read: Read = r
 
 def _joined(found: "list[Problem]") -> "list[Problem]":
     """Return problems with those of one kind and value as one."""
-    joined = {}  # type: dict[tuple[str, str, Optional[str]], Problem]
+    joined = {}  # type: dict[tuple[str, str, "str | None"], Problem]
     for problem in found:
         key = (problem.code, problem.value, problem.repaired)
         first = joined.get(key)
@@ -344,23 +344,16 @@ def chinese() -> "dict[str, str]":
     return told
 
 
-def main(arguments: "list[str]") -> None:
-    """Name the problems of the own environment, and write the lines of shell that put it right."""
-    language = "zh" if "zh" in arguments else "en"
+def name_all(environ: "Mapping[str, str]", language: str) -> bool:
+    """Name the problems of an environment on standard error; tell whether there are any."""
     one = 1 if language == "zh" else 0
-    environ = dict(os.environ)
-    for problem in problems(environ):
+    found = problems(environ)
+    for problem in found:
         lines = [LEAD[one]]
         lines += ["    {}: {}".format(*pair) for pair in zip(LABELS[one], problem.said(language))]  # noqa: B905
-        text = "".join(f"bootstrap: {line}\n" for line in lines)
-        os.write(2, text.encode("utf-8", "replace"))
-    right = put_right(environ, direct=True)
-    lines = []
-    for name in VARIABLES:
-        if environ.get(name) != right.get(name):
-            lines.append(f"export {name}={shlex.quote(right[name])}" if name in right else "unset " + name)
-    os.write(1, os.fsencode("".join(line + "\n" for line in lines)))
+        os.write(2, "".join(f"bootstrap: {line}\n" for line in lines).encode("utf-8", "replace"))
+    return bool(found)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(name_all(os.environ, sys.argv[1]))

@@ -11,17 +11,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOCK = ROOT / "requirements" / "test.txt"
-VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
 def pip_setting(name: str) -> str:
-    """Return pip's own setting ``global.<name>`` (environment, user and system files), or "" when it has none."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "get", f"global.{name}"]
-    if value := os.environ.get("PIP_" + name.upper().replace("-", "_")):
-        return value
-    command[0] = str(ROOT / ".venv" / "bin" / "python")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    """Return pip's own setting of this name, such as "index-url", from its variables and files; "" when it has none."""
+    sys.path.insert(0, str(ROOT / "module_utils"))
+    from chatglm import pip_config
+
+    value = getattr(pip_config.read(os.environ), name.replace("-", "_"))
+    return value if isinstance(value, str) else " ".join(value)
 
 
 def uv_environment() -> dict[str, str]:

@@ -614,6 +614,17 @@ def test_lines_in_a_log_whatever_breaks(lab, tmp_path):
     assert done.stderr == ""
 
 
+NO_FOLDER = """
+import tempfile
+made = tempfile.mkdtemp
+def mkdtemp(suffix=None, prefix=None, dir=None):
+    if prefix == "chatglm-":
+        raise OSError(28, "No space left on device")
+    return made(suffix, prefix, dir)
+tempfile.mkdtemp = mkdtemp
+"""
+
+
 @pytest.mark.parametrize("fault", ["JSON", "no socket"])
 def test_silence(fault, lab, tmp_path):
     command = playbook(tmp_path, {"alpha": {"seconds": 3}}, task())
@@ -621,9 +632,8 @@ def test_silence(fault, lab, tmp_path):
     if fault == "JSON":
         env["ANSIBLE_STDOUT_CALLBACK"] = "json"
     else:
-        long = tmp_path / ("long" * 40)
-        long.mkdir()
-        env["TMPDIR"] = str(long)
+        (tmp_path / "sitecustomize.py").write_text(NO_FOLDER)
+        env["PYTHONPATH"] = str(tmp_path)
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert "fetching" not in done.stdout
