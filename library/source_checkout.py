@@ -424,8 +424,9 @@ class Checkout:
         else:
             return
         whole = ["--unshallow"] if (where / ".git" / "shallow").exists() else []
-        refs = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]
-        self.run("fetch", "--quiet", *whole, self.url, *refs, at=where, network=True)
+        # Under names of our own: a tag of the user's, or what was fetched from a fork, is no ref of ours to move.
+        refs = [f"+refs/{kind}/*:refs/remotes/chatglm/{kind}/*" for kind in ("heads", "tags")]
+        self.run("fetch", "--quiet", "--no-tags", *whole, self.url, *refs, at=where, network=True)
         if not self.has_commit(where):
             if not self.run("ls-remote", self.url, at=where, network=True).strip():
                 raise no_repository(self.url, "it has no branches")
@@ -496,22 +497,29 @@ class Checkout:
         if paths:
             self.unlock(seen.interrupted)
             marker = self.mark()
-            self.run("checkout", "--quiet", "HEAD", "--", *paths)
+            self.take_back(paths, seen)
             marker.unlink()
             self.restored += paths
 
-    def conflicts(self, seen: Observed) -> tuple[list[str], list[str], list[str], list[str]]:
+    def take_back(self, paths: list[str], seen: Observed) -> None:
+        """Write files as they were staged, which is how they were committed where nothing was staged."""
+        unstaged = {change.path for change in seen.changes if not change.indexed}
+        for source, chosen in (([], set(paths) - unstaged), (["HEAD"], set(paths) & unstaged)):
+            if chosen:
+                self.run("checkout", "--quiet", *source, "--", *sorted(chosen))
+
+    def conflicts(self, seen: Observed) -> tuple[list[Change], list[str], list[str], list[str]]:
         """Compare the working tree with the way to the commit.
 
         Returns:
-            Paths with edits that would be lost; untracked paths in the way; paths to set back by their record; paths
+            Edits that would be lost; untracked paths in the way; paths to set back by their record; paths
             that hold nothing of the user's.
 
         """
         changed = parse_raw_diff(
             self.run("diff", "--raw", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff", "HEAD", self.version)
         )
-        lost: list[str] = []
+        lost: list[Change] = []
         untracked: list[str] = []
         ours: list[str] = []
         void: list[str] = []
@@ -520,19 +528,21 @@ class Checkout:
                 continue
             target = changed[change.path][1]
             data = _read(self.dest / change.path)
-            if change.gone or change.path in seen.half or self.arriving(seen, target, data):
+            only_staged = change.gone and change.staged and change.indexed
+            void_now = change.gone or change.path in seen.half or self.arriving(seen, target, data)
+            if void_now and not only_staged:
                 void.append(change.path)
-            elif self.kind(change) == "patched":
+            elif not change.gone and self.kind(change) == "patched":
                 ours.append(change.path)
             else:
-                lost.append(change.path)
+                lost.append(change)
         known = {change.path for change in seen.changes}
         for path, (before, target) in changed.items():
             place = self.dest / path
             if before.strip("0") or path in known or not os.path.lexists(place):
                 continue
             (void if self.arriving(seen, target, _read(place)) else untracked).append(path)
-        return sorted(lost), sorted(untracked), sorted(ours), sorted(void)
+        return lost, sorted(untracked), sorted(ours), sorted(void)
 
     def arriving(self, seen: Observed, target: str, data: bytes | None) -> bool:
         """Tell whether a file already holds what the commit brings; after an interruption, the beginning of it."""
@@ -558,9 +568,7 @@ class Checkout:
         if lost or untracked:
             raise overwritten(str(self.dest), lost, untracked, str(seen.head), self.version)
         if seen.branch is None and self.noted() != seen.head:
-            name = f"before-{self.version[:12]}"
-            self.run("branch", "--force", name, "HEAD")
-            self.warnings.append(f"{self.dest} was at {seen.head}, which is kept as branch {name}")
+            self.warnings.append(f"{self.dest} was at {seen.head}, which is kept as branch {self.keep(str(seen.head))}")
         elif seen.branch is not None:
             self.warnings.append(f"{self.dest} was on branch {seen.branch}, which is kept")
         marker = self.mark()
@@ -572,13 +580,30 @@ class Checkout:
                 Path(found[0]).unlink(missing_ok=True)  # of the text that is about to go
         tracked = {change.path for change in seen.changes}
         back = [path for path in void if path in tracked]
-        if back:
-            self.run("checkout", "--quiet", "HEAD", "--", *back)
+        self.take_back(back, seen)
         for path in set(void) - tracked:
             (self.dest / path).unlink()
         self.run("checkout", "--quiet", "--detach", self.version)
         self.run("config", "chatglm.commit", self.version)
         marker.unlink()
+
+    def keep(self, commit: str) -> str:
+        """Return the branch that holds a commit of the user's, a new one where there is none; none is ever moved."""
+        holding = self.branches("--contains", commit)
+        if holding:
+            return holding[0]
+        taken = self.branches()
+        name, number = f"before-{self.version[:12]}", 1
+        while any(one == name or one.startswith(f"{name}/") for one in taken):
+            number += 1
+            name = f"before-{self.version[:12]}-{number}"
+        self.run("branch", "--no-track", name, commit)
+        return name
+
+    def branches(self, *which: str) -> list[str]:
+        """Return the names of the branches."""
+        listed = self.run("for-each-ref", "--format=%(refname)", *which, "refs/heads")  # its short form depends on tags
+        return [line[len("refs/heads/") :] for line in listed.splitlines()]
 
     def noted(self) -> str:
         """Return the commit that this module checked out last, or an empty string."""
@@ -658,13 +683,14 @@ def describe(checkout: Checkout, seen: Observed, action: str) -> tuple[dict[str,
     return result, gone
 
 
-def run(params: dict[str, Any], check_mode: bool, git: str | None) -> dict[str, Any]:
+def run(params: dict[str, Any], check_mode: bool, git: str | None, warnings: list[str] | None = None) -> dict[str, Any]:
     """Observe, plan and, unless in check mode, act; return the module's result.
 
     Args:
         params: the module's parameters.
         check_mode: change nothing.
         git: the git program, or None when the host has none.
+        warnings: gets what the user has to be told, where the run then fails too.
 
     Raises:
         Failure: anything that the user has to know.
@@ -684,6 +710,7 @@ def run(params: dict[str, Any], check_mode: bool, git: str | None) -> dict[str, 
     dest = Path(os.path.realpath(params["dest"]))
     checkout = Checkout(params["url"], version, dest, params["ca_bundle"], params["patches"], params["timeout"], git)
     checkout.script = params["script"]
+    checkout.warnings = [] if warnings is None else warnings
     try:
         seen = checkout.observe()
         action = plan(seen, version, str(dest))
@@ -764,13 +791,17 @@ def main() -> None:
     )
     module.no_log_values.update(secrets([module.params["url"]]))
     progress.begin(module.params["lock"])
+    warnings: list[str] = []
+    failed = ""
     try:
-        result = run(module.params, module.check_mode, module.get_bin_path("git"))
+        result = run(module.params, module.check_mode, module.get_bin_path("git"), warnings)
     except Failure as failure:
-        module.fail_json(msg=str(failure))
-    for text in result.pop("warnings"):
+        failed = str(failure)
+    for text in warnings:
         module.warn(text)
-    module.exit_json(**result)
+    if failed:
+        module.fail_json(msg=failed)
+    module.exit_json(**{key: value for key, value in result.items() if key != "warnings"})
 
 
 if __name__ == "__main__":

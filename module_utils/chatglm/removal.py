@@ -274,7 +274,8 @@ def own_git(names: Iterable[str], refs: Iterable[str], packed_refs: str, head: s
 
     """
     listed = [line.split()[-1] for line in packed_refs.splitlines() if line[:1] not in ("", "#", "^")]
-    allowed = re.compile(r"refs/(remotes/origin|tags)/.*|logs/HEAD|logs/refs/remotes/origin/.*|info/refs", re.DOTALL)
+    fetched = r"refs/remotes/(origin|chatglm)/.*"
+    allowed = re.compile(rf"{fetched}|refs/tags/.*|logs/HEAD|logs/{fetched}|info/refs", re.DOTALL)
     return (
         set(names) <= set(_OF_GIT)
         and all(allowed.fullmatch(path) for path in [*refs, *listed])

@@ -60,6 +60,8 @@ class Change:
         gone: it is missing from the working tree.
         staged: the index differs from HEAD.
         unmerged: a merge left it undecided.
+        indexed: the index holds it: what was staged of a file that is gone is there alone.
+        new: HEAD does not have it.
 
     """
 
@@ -68,6 +70,8 @@ class Change:
     gone: bool = False
     staged: bool = False
     unmerged: bool = False
+    indexed: bool = True
+    new: bool = False
 
 
 @dataclass
@@ -121,8 +125,10 @@ def parse_status(output: str) -> Observed:
             # 1 XY sub mH mI mW hH hI path; a 2 has a score before the path, and its old path as the next part
             fields = rest.split(" ", 7 if mark == "1" else 8)
             staged, unstaged = fields[0][0], fields[0][1]
-            index = fields[6] if fields[6].strip("0") else fields[5]
-            seen.changes.append(Change(fields[-1], index, unstaged == "D" or staged == "D", staged != "."))
+            indexed = bool(fields[6].strip("0"))
+            index = fields[6] if indexed else fields[5]
+            gone, new = unstaged == "D" or staged == "D", not fields[5].strip("0")
+            seen.changes.append(Change(fields[-1], index, gone, staged != ".", indexed=indexed, new=new))
             if mark == "2":
                 next(parts, None)
         elif mark == "u":
@@ -325,27 +331,33 @@ def missing_commit(url: str, version: str) -> Failure:
     )
 
 
-def overwritten(dest: str, paths: list[str], untracked: list[str], head: str, version: str) -> Failure:
+def overwritten(dest: str, lost: list[Change], untracked: list[str], head: str, version: str) -> Failure:
     """Return the error for edits that another commit would overwrite, with the commands that keep them."""
+
+    def words(changes: list[Change]) -> str:
+        return " ".join(quote(change.path) for change in changes)
+
     found: list[str] = []
     commands: list[str] = []
-    if paths:
-        names = " ".join(quote(path) for path in paths)
-        found.append(f"edited: {', '.join(paths)}")
-        commands.append(
-            f"cd {quote(dest)} && git diff HEAD -- {names} > ../my-edits.patch && git checkout HEAD -- {names}"
-        )
-    if untracked:
-        found.append(f"not tracked, and in the way: {', '.join(untracked)}")
-        commands.append(
-            " && ".join(f"mv {quote(f'{dest}/{path}')} {quote(f'{dest}/{path}.mine')}" for path in untracked)
-        )
-    again = f"cd {quote(dest)} && git apply --3way ../my-edits.patch" if paths else ""
+    deleted, new = [change for change in lost if change.gone], [change for change in lost if change.new]
+    edited = [change for change in lost if not change.new]
+    if deleted:  # what was staged of them is in the index alone
+        commands.append(f"git checkout -- {words(deleted)}")
+    if edited:
+        found.append(f"edited: {', '.join(change.path for change in edited)}")
+        commands.append(f"git diff HEAD -- {words(edited)} > ../my-edits.patch && git checkout HEAD -- {words(edited)}")
+    if new:
+        commands.append(f"git reset --quiet -- {words(new)}")
+    aside = sorted([*untracked, *(change.path for change in new)])
+    if aside:
+        found.append(f"not tracked, and in the way: {', '.join(aside)}")
+        commands += [f"mv {quote(path)} {quote(f'{path}.mine')}" for path in aside]
+    again = f"cd {quote(dest)} && git apply --3way ../my-edits.patch" if edited else ""
     return Failure(
         f"your own files in {dest} ({'; '.join(found)}) would be overwritten by "
         f"going from {head[:12]} to {version[:12]}",
         "files that differ between the two commits to be as committed",
-        f"keep yours aside: {'; '.join(commands)}; then run the play again"
+        f"keep yours aside: {' && '.join([f'cd {quote(dest)}', *commands])}; then run the play again"
         + (f", and bring them back: {again}" if again else ""),
     )
 

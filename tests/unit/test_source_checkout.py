@@ -250,6 +250,116 @@ def test_local_commits_are_kept_as_a_branch(params, commits):
     assert git(params["dest"], "rev-parse", f"before-{commits[1][:12]}") == mine
 
 
+def commit_mine(params, text):
+    Path(params["dest"], "cli_demo.py").write_text(f"print({text!r})\n")
+    git(params["dest"], "commit", "-q", "-a", "-m", text)
+    return head(params)
+
+
+def without_a_ref(params, *commits):
+    """Those commits that nothing in the repository names."""
+    named = git(params["dest"], "rev-list", "--all").split()
+    return [commit for commit in commits if commit not in named]
+
+
+@pytest.mark.parametrize(
+    "between", ["nothing", "a tag of that name", "a branch of the user", "a branch below it", "a rival"]
+)
+def test_no_commit_of_the_user_is_ever_without_a_ref(params, commits, between):
+    """The same branch was moved to the second commit: the first was on no ref, though both runs said "kept"."""
+    run(params)
+    base, kept, told = f"before-{commits[0][:12]}", [], []
+    for text in ("one", "two", "three"):
+        kept.append(commit_mine(params, text))
+        if text == "two":
+            if between == "a tag of that name":
+                git(params["dest"], "tag", f"{base}-2")
+            elif between == "a branch of the user":
+                git(params["dest"], "branch", "mine")
+            elif between == "a branch below it":
+                git(params["dest"], "branch", f"{base}-2/mine", commits[0])
+            elif between == "a rival":
+                git(params["dest"], "branch", f"{base}-2", commits[0])
+        told.append(run(params)["warnings"][0].rpartition(" ")[2])
+        assert head(params) == commits[0]
+        assert not without_a_ref(params, *kept)
+        assert git(params["dest"], "rev-parse", f"refs/heads/{told[-1]}") == kept[-1]
+    assert told[1] == {"a branch of the user": "mine", "a branch below it": f"{base}-3", "a rival": f"{base}-3"}.get(
+        between, f"{base}-2"
+    )
+
+
+def test_a_fetch_of_everything_moves_no_ref_of_the_user(params, served, commits):
+    """A server that gives no commit by its id made the run overwrite tags, and what was fetched from a fork."""
+    served.modern = False
+    git(served.root + "/demo.git", "tag", "v1", commits[2])
+    params["url"] = f"http://127.0.0.1:{served.server_address[1]}/demo.git"
+    run(params)
+    mine = commit_mine(params, "mine")
+    for ref in ("refs/tags/v1", "refs/remotes/origin/main"):
+        git(params["dest"], "update-ref", ref, mine)
+    git(params["dest"], "checkout", "-q", "--detach", commits[0])
+    run({**params, "version": commits[1]})
+    assert not without_a_ref(params, mine)
+    assert {git(params["dest"], "rev-parse", ref) for ref in ("refs/tags/v1", "refs/remotes/origin/main")} == {mine}
+
+
+@pytest.mark.parametrize("name", ["cli_demo.py", "more.py"])
+@pytest.mark.parametrize("deleted", [False, True])
+def test_what_was_staged_is_refused_with_commands_that_work(params, commits, name, deleted):
+    """cli_demo.py is in both commits, more.py in the new one only; after rm the text is in the index alone."""
+    run(params)
+    place = Path(params["dest"], name)
+    place.write_text("mine = 1\n")
+    git(params["dest"], "add", name)
+    if deleted:
+        place.unlink()
+    new = {**params, "version": commits[2]}
+    told = failing(new).remedy
+    assert not place.exists() if deleted else place.read_text() == "mine = 1\n"
+    commands, _, back = told.removeprefix("keep yours aside: ").partition("; then run the play again")
+    subprocess.run(["sh", "-ec", commands], check=True)
+    run(new)
+    if name == "more.py":
+        assert Path(params["dest"], "more.py.mine").read_text() == "mine = 1\n"
+    else:
+        assert "+mine = 1" in Path(params["dest"]).with_name("my-edits.patch").read_text()
+        assert "bring them back" in back
+
+
+def test_what_was_moved_is_told_where_the_run_then_fails(params, monkeypatch):
+    """The rebuilt .git is in place, the old one aside, and the next git command fails."""
+    run(params)
+    Path(params["dest"], ".git", "HEAD").write_text("garbage\n")
+    run_git = source_checkout.Checkout.run
+
+    def failing_reset(self, *args, **kwargs):
+        if args[0] == "reset":
+            raise source_checkout.GitError(
+                "git reset", "fatal: Unable to write new index file: No space left on device"
+            )
+        return run_git(self, *args, **kwargs)
+
+    monkeypatch.setattr(source_checkout.Checkout, "run", failing_reset)
+    told = []
+    with pytest.raises(Failure, match="No space left"):
+        source_checkout.run(params, False, GIT, told)
+    assert f"the old .git is {params['dest']}.broken-git" in told[0]
+
+
+@pytest.mark.parametrize("how", ["new and deleted", "edited and deleted"])
+def test_what_was_staged_is_no_file_of_the_commit(params, how):
+    """git add, then rm: the text is in the index alone."""
+    run(params)
+    name = "mine.py" if how == "new and deleted" else "cli_demo.py"
+    Path(params["dest"], name).write_text("mine = 1\n")
+    git(params["dest"], "add", name)
+    Path(params["dest"], name).unlink()
+    run(params)
+    assert Path(params["dest"], name).read_text() == "mine = 1\n"
+    assert not run(params)["changed"]
+
+
 def test_a_clone_made_by_hand_is_taken_over(params, origin, commits, calls):
     subprocess.run(["git", "clone", "-q", origin.as_uri(), params["dest"]], check=True)
     assert not run({**params, "version": commits[2]})["changed"]
