@@ -74,7 +74,7 @@ WORDS = {
     },
 }
 # Never repeated in a command line that is printed: what may be secret, and what is the doctor's own.
-UNTOLD = re.compile(r"token|passw|secret|//[^/@\s]*@|^@", re.IGNORECASE)
+UNTOLD = re.compile(r"token|passw|secret|//[^/\s]*@|^@", re.IGNORECASE)
 OWN = re.compile(r"(error|doctor_\w+)=")
 
 

@@ -114,6 +114,10 @@ options:
     description: Record of an installation that was proven, written by M(site_seal); empty to look at none.
     type: path
     default: ""
+  password:
+    description: What the page is to ask for; a seal of an installation with another one is not intact.
+    type: str
+    default: ""
   inject:
     description:
       - Facts to take as given instead of as observed, of the structure of RV(facts), to rehearse a host that one does
@@ -219,7 +223,8 @@ warnings_found:
   returned: always
   type: list
 seal:
-  description: "key and lines of the seal, and intact: whether every file is as it was then; empty without O(seal)."
+  description: "key and lines of the seal, and intact: whether every file is as it was then, and O(password) the same;
+    empty without O(seal)."
   returned: always
   type: dict
 by_hand:
@@ -258,6 +263,7 @@ from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json
 from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.messages import LANGUAGES
+from ansible.module_utils.chatglm.page import stored_password
 from ansible.module_utils.chatglm.plan import EARLIEST_CLOCK, Settings, make_plan
 from ansible.module_utils.chatglm.processes import listener, source_of
 from ansible.module_utils.chatglm.seal import look
@@ -668,6 +674,7 @@ def main() -> None:
             "check_sources_when": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
             "ca_bundle": {"type": "path", "default": ""},
             "seal": {"type": "path", "default": ""},
+            "password": {"type": "str", "default": "", "no_log": True},
             "inject": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
@@ -709,6 +716,8 @@ def main() -> None:
     outcome["by_hand"] = started_by_hand(facts["port"]["owner"])
     outcome["warnings_found"] = outcome.pop("warnings")
     outcome["seal"] = look(params["home"], params["seal"]) if params["seal"] else {}
+    if outcome["seal"] and stored_password(params["home"]) != params["password"]:
+        outcome["seal"]["intact"] = False
     module.exit_json(changed=False, facts=facts, **outcome)
 
 

@@ -21,7 +21,7 @@ def secrets(urls: Iterable[str]) -> set[str]:
     """Return passwords and tokens in the user part of URLs."""
     found = set()
     for url in urls:
-        user = re.match(r"[a-z+]+://([^/@\s]+)@", url)
+        user = re.match(r"[a-z+]+://([^/\s]+)@", url)
         if user:
             name, _, password = user[1].partition(":")
             found.add(password or name)
@@ -30,12 +30,12 @@ def secrets(urls: Iterable[str]) -> set[str]:
 
 def masked(text: str) -> str:
     """Return a text with the user part of every URL masked, also where it has no scheme (as proxy variables may)."""
-    return re.sub(r"//[^/@\s]+@", "//***@", text)
+    return re.sub(r"//[^/\s]+@", "//***@", text)
 
 
 def without_password(url: str) -> tuple[str, str]:
     """Return an http address without its user part, and the header that stands for this; both as given for others."""
-    found = re.match(r"(https?://)([^/@\s]+)@(.*)", url, re.IGNORECASE | re.DOTALL)
+    found = re.match(r"(https?://)([^/\s]+)@(.*)", url, re.IGNORECASE | re.DOTALL)
     if not found:
         return url, ""
     name, _, password = found[2].partition(":")

@@ -2,11 +2,13 @@
 
 import base64
 import os
+import re
 import shutil
 import urllib.parse
+from pathlib import Path
 
 import pytest
-from conftest import HOME, TOKEN, Watch
+from conftest import HOME, TOKEN, Watch, mode
 
 PASSWORD = "PasswordOfTheIndex"
 WRONG = "hf_" + "WrongToken" * 3
@@ -112,3 +114,36 @@ def test_passwords_in_addresses(quiet, hub):
         shutil.rmtree(HOME / "source", ignore_errors=True)
         os.rename(HOME / "source.aside", HOME / "source")
     assert told_in_files(HOME, forms(PASSWORD)) == []
+
+
+def words_in_readable_files(folder):
+    """Return what may be a digest in files that others can read below a folder: hex or base64, by file."""
+    found = {}
+    for place, inside, names in os.walk(folder):
+        inside[:] = [
+            name for name in inside if mode(Path(place, name)) & 0o011 and name not in ("venv", "models", "uv")
+        ]
+        for path in (Path(place, name) for name in names):
+            if mode(path) & 0o044:
+                for word in re.findall(rb"[0-9A-Za-z+/_=-]{16,}", path.read_bytes()):
+                    found.setdefault(word, str(path))
+    return found
+
+
+def test_the_pages_password_leaves_nothing_to_guess_it_from(quiet):
+    """A digest without a salt comes back with the same password, and is not there with another."""
+    one, other = "geheim-12345", "geheim-67890"
+    seen = []
+    for password in (one, other, one):
+        status, text = quiet(
+            secrets=[password], settings={"chatglm_page_password": password, "chatglm_service": "none"}
+        )
+        assert status == 0, text[-4000:]
+        shown = {word.encode(): "the output" for word in re.findall(r"[0-9a-f]{32,}", text)}
+        seen.append({**words_in_readable_files(HOME), **shown})
+    derived = {word: seen[0][word] for word in (seen[0].keys() & seen[2].keys()) - seen[1].keys()}
+    assert derived == {}
+    assert mode(HOME / "state" / "page_password") == 0o600
+    status, text = quiet(secrets=[one], settings={"chatglm_page_password": '""', "chatglm_service": "none"})
+    assert status == 0, text[-4000:]
+    assert not (HOME / "state" / "page_password").exists()

@@ -6,6 +6,9 @@ from ansible.module_utils.chatglm import addresses
 def test_secrets_and_masks():
     urls = ["https://me:pw@one/", "https://token@two/", "https://three/", "/srv/a@b"]
     assert addresses.secrets(urls) == {"pw", "token"}
+    assert addresses.secrets(["https://me:p@w@one/"]) == {"p@w"}  # what cannot be in an address, but is typed
+    assert addresses.masked("see https://me:p@w@one/x@2 now") == "see https://***@one/x@2 now"
+    assert addresses.without_password("https://me:p@w@one/x")[0] == "https://one/x"
     assert addresses.masked("see https://me:pw@one/x now") == "see https://***@one/x now"
 
 

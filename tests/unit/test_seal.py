@@ -2,11 +2,14 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import host_facts
 import pytest
 import site_seal
+import yaml
 from ansible.module_utils.chatglm import seal
 
 
@@ -96,3 +99,85 @@ def test_the_module_says_what_it_cannot_read(home, run_module):
     result = run_module(site_seal, home=str(home / "gone"), path=str(home / "gone/seal.json"), key="k")
     assert result["failed"] is True
     assert result["msg"].startswith(f"Found: {home}/gone cannot be used (No such file or directory). Expected: ")
+
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = ("chatglm", "preflight", "cuda_libs", "virtualenv", "source", "weights", "web_demo", "smoke_test", "service")
+# As users give them: in a setting, in an address, in a name of their own.
+SECRETS = {
+    "page": {"chatglm_page_password": "MARK"},
+    "token": {"chatglm_hub_token": "MARK"},
+    "index": {"virtualenv_index_url": "https://user:MARK@index.example/simple/"},
+    "index, with an @": {"virtualenv_index_url": "https://user:p@MARK@index.example/simple/"},
+    "links": {"virtualenv_find_links": ["https://MARK@links.example/"]},
+    "source": {"chatglm_source_url": "https://user:MARK@git.example/x.git"},
+    "weights": {"chatglm_model_sources": [{"type": "url", "url": "https://user:MARK@files.example/x"}]},
+    "hub": {"chatglm_hub_endpoint": "https://user:MARK@hub.example"},
+    "a name of one's own": {
+        "virtualenv_my_secret": "MARK",
+        "virtualenv_index_url": "https://user:{{ virtualenv_my_secret }}@index.example/simple/",
+    },
+}
+
+
+def test_the_key_holds_nothing_that_a_secret_can_be_guessed_from(tmp_path, run_module):
+    """It stands in a file that others read, and in the output of -v: an unsalted digest can be guessed offline."""
+    told = tmp_path / "told.json"
+    task = {
+        "ansible.builtin.copy": {
+            "content": "{{ [__preflight_settings, __preflight_key, __preflight_names] | to_json }}",
+            "dest": f"{told}-{{{{ item.name }}}}",
+            "mode": "0600",
+        }
+    }
+    found = run_module(host_facts, home=str(tmp_path / "home"), device="cpu")
+    files = [str(ROOT / "roles" / role / "defaults/main.yml") for role in ROLES]
+    files += [str(ROOT / "roles" / role / "vars/main.yml") for role in ("chatglm", "preflight")]
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars_files": files,
+        "vars": {"chatglm_plan": found["plan"], "chatglm_host": found["facts"], "chatglm_device": "cpu"},
+        "tasks": [],
+    }
+    play["vars"]["role_path"] = str(ROOT / "roles/preflight")
+    for name, settings in SECRETS.items():
+        for secret in ("geheim-12345", "geheim-67890"):
+            given = {key: json.loads(json.dumps(value).replace("MARK", secret)) for key, value in settings.items()}
+            play["tasks"].append({**task, "vars": {"item": {"name": f"{name} {secret}"}, **given}})
+    (tmp_path / "play.json").write_text(json.dumps([play]))
+    command = [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "-c", "local", "play.json"]
+    env = {**os.environ, "ANSIBLE_CONFIG": "absent", "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in SECRETS:
+        one, other = (
+            json.loads(Path(f"{told}-{name} {secret}").read_text()) for secret in ("geheim-12345", "geheim-67890")
+        )
+        assert one == other, name
+        assert "geheim" not in str(one), name
+        assert {"chatglm_port", "virtualenv_index_url", "web_demo_listen", "service_port"} < set(one[2])
+
+
+def test_every_secret_of_a_role_is_left_out_of_the_key():
+    left_out = yaml.safe_load((ROOT / "roles/preflight/vars/main.yml").read_text())["__preflight_secret"]
+    secret = set()
+    for role in ROLES:
+        options = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text())["argument_specs"][
+            "main"
+        ]
+        secret |= {name for name, option in options.get("options", {}).items() if option.get("no_log")}
+    assert set(left_out) == secret
+
+
+@pytest.mark.parametrize(
+    ("stored", "given"), [("", "geheim-12345"), ("geheim-12345", ""), ("geheim-12345", "another-1")]
+)
+def test_another_password_of_the_page_breaks_it(home, run_module, stored, given):
+    password = home / "state" / "page_password"
+    if stored:
+        password.write_text(stored)
+    path = home / "state" / "seal.json"
+    run_module(site_seal, home=str(home), path=str(path), key="k")
+    assert run_module(host_facts, home=str(home), device="cpu", seal=str(path), password=stored)["seal"]["intact"]
+    assert not run_module(host_facts, home=str(home), device="cpu", seal=str(path), password=given)["seal"]["intact"]
