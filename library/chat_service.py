@@ -221,6 +221,7 @@ import os
 import sys
 
 home = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+sys.pycache_prefix = "{no_bytecode}"  # what stands in a __pycache__ beside these modules is not run
 sys.path.insert(0, os.path.join(home, "lib"))
 from chatglm.command import main
 
@@ -261,7 +262,10 @@ def wanted_files(params: dict[str, Any], kind: str) -> dict[str, tuple[bytes, in
     data = Path(home, "lib", "chatglm")
     wanted = {
         str(data / "__init__.py"): (b"", 0o644),
-        os.path.join(home, "bin", "chatglm"): (PROGRAM.format(python=system_python()).encode(), 0o755),
+        os.path.join(home, "bin", "chatglm"): (
+            PROGRAM.format(python=system_python(), no_bytecode=processes.NO_BYTECODE).encode(),
+            0o755,
+        ),
         service.settings_path(home): (files.as_json(settings), 0o644),
         completion_path(): (COMPLETION.format(words=" ".join(command.COMMANDS)).encode(), 0o644),
     }

@@ -91,7 +91,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import apt_packages, apt_sources, cuda_lookup, cuda_lookup_worker, host, nvidia
 from ansible.module_utils.chatglm.files import read_json, unusable, write_json
 from ansible.module_utils.chatglm.guard import guarded
-from ansible.module_utils.chatglm.processes import source_of
+from ansible.module_utils.chatglm.processes import isolated, source_of
 
 TIMEOUT = 60  # seconds; cublasLt has hundreds of megabytes
 
@@ -100,7 +100,7 @@ def probe() -> list[dict[str, str]]:
     """Return the worker's answers."""
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-", *cuda_lookup.REPORTED],
+            isolated(sys.executable, "-", *cuda_lookup.REPORTED),
             check=False,
             input=source_of(cuda_lookup_worker),
             capture_output=True,

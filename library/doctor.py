@@ -154,7 +154,6 @@ import tempfile
 import threading
 import time
 import urllib.parse
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -166,8 +165,7 @@ from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file
 from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.lock import holder
-from ansible.module_utils.chatglm.processes import die_with_parent, source_of
-from ansible.module_utils.chatglm.python_env import SOURCES_ONLY
+from ansible.module_utils.chatglm.processes import NO_BYTECODE, die_with_parent, isolated, source_of
 
 IMPORTS = (["torch", "transformers", "sentencepiece"], ["gradio", "pkg_resources"])
 """What two processes import side by side, each about as long as the other."""
@@ -179,15 +177,15 @@ class Worker:
 
     Args:
         python: the interpreter.
-        flags: its options.
+        bytecode: the folder whose bytecode it may use.
         scratch: folder for whatever the libraries write.
         timeout: seconds for one answer.
 
     """
 
-    def __init__(self, python: str, flags: Sequence[str], scratch: str, timeout: float) -> None:
+    def __init__(self, python: str, bytecode: str, scratch: str, timeout: float) -> None:
         """Remember what to start; nothing runs yet."""
-        self.python, self.flags, self.scratch, self.timeout = python, flags, scratch, timeout
+        self.python, self.bytecode, self.scratch, self.timeout = python, bytecode, scratch, timeout
         self.process: subprocess.Popen[str] | None = None
         self.error = ""
 
@@ -210,7 +208,7 @@ class Worker:
             environment.pop(name, None)
         try:
             self.process = subprocess.Popen(
-                [self.python, *self.flags, "-c", source_of(doctor_worker)],
+                isolated(self.python, "-c", source_of(doctor_worker), bytecode=self.bytecode),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -395,8 +393,8 @@ def read_module_cache(home: str, record: Any, model_path: str) -> dict[str, Any]
     return seen
 
 
-def bytecode(home: str, proof: str) -> list[str]:
-    """Return the options that let Python use the proof's bytecode if none of it is younger, as the launcher does.
+def bytecode(home: str, proof: str) -> str:
+    """Return the folder of the proof's bytecode if none of it is younger, as the launcher does; else one without any.
 
     Other bytecode is never used: whether it belongs to the source cannot be seen.
     """
@@ -405,10 +403,10 @@ def bytecode(home: str, proof: str) -> list[str]:
         proven = os.stat(proof).st_mtime_ns
         for place, _, names in os.walk(folder):
             if any(os.lstat(os.path.join(place, name)).st_ctime_ns > proven for name in (".", *names)):
-                return list(SOURCES_ONLY)
+                return NO_BYTECODE
     except OSError:
-        return list(SOURCES_ONLY)
-    return ["-I", "-B", "-X", f"pycache_prefix={folder}"] if os.path.isdir(folder) else list(SOURCES_ONLY)
+        return NO_BYTECODE
+    return folder if os.path.isdir(folder) else NO_BYTECODE
 
 
 class Probes:
@@ -465,10 +463,10 @@ class Probes:
     def imports(self) -> dict[str, Any]:
         """Import the packages."""
         cuda = self.evidence["context"]["device"] == "cuda"
-        flags = bytecode(self.params["home"], self.params["proof"])
+        folder = bytecode(self.params["home"], self.params["proof"])
         python = f"{self.params['home']}/venv/bin/python"
         for _ in IMPORTS:
-            self.workers.append(Worker(python, flags, self.scratch, self.params["timeout"]))
+            self.workers.append(Worker(python, folder, self.scratch, self.params["timeout"]))
             self.workers[-1].start()
         names = [list(group) for group in IMPORTS]
         names[0] += ["cpm_kernels.kernels.base"] if cuda else []

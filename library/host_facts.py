@@ -265,7 +265,7 @@ from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.messages import LANGUAGES
 from ansible.module_utils.chatglm.page import stored_password
 from ansible.module_utils.chatglm.plan import EARLIEST_CLOCK, Settings, make_plan
-from ansible.module_utils.chatglm.processes import listener, source_of
+from ansible.module_utils.chatglm.processes import isolated, listener, source_of
 from ansible.module_utils.chatglm.seal import look
 
 DRIVER_TIMEOUT = 20.0  # seconds; a cold WSL driver may take several
@@ -312,7 +312,7 @@ def run(command: list[str], timeout: float, stdin: str = "") -> tuple[int, str, 
 
 def ask_libcuda(path: str) -> dict[str, Any]:
     """Return what the libcuda at ``path`` says, asked in a process of its own."""
-    status, out, err = run([sys.executable, "-I", "-", path], DRIVER_TIMEOUT, source_of(libcuda_worker))
+    status, out, err = run(isolated(sys.executable, "-", path), DRIVER_TIMEOUT, source_of(libcuda_worker))
     try:
         return dict(json.loads(out.strip().splitlines()[-1]))
     except (IndexError, ValueError):
@@ -374,7 +374,7 @@ def find_pythons(asked: str, in_use: str = "") -> list[dict[str, Any]]:
         if real in seen or not os.access(name, os.X_OK):
             continue
         seen.add(real)
-        python = host.parse_python_report(run([name, "-I", "-S", "-c", host.PYTHON_PROBE], 10)[1])
+        python = host.parse_python_report(run(isolated(name, "-S", "-c", host.PYTHON_PROBE), 10)[1])
         if python and python["path"] not in [old["path"] for old in found]:
             found.append({**python, "asked": bool(asked), "in_use": name == in_use})
             # Names are in order of preference: what follows the first hit is not needed.

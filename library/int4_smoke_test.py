@@ -178,7 +178,7 @@ from ansible.module_utils.chatglm import page as page_client
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import digest_of, read_json, sha256_file, unusable, write_json
 from ansible.module_utils.chatglm.guard import guarded
-from ansible.module_utils.chatglm.processes import Child, port_free, port_owner, source_of
+from ansible.module_utils.chatglm.processes import Child, isolated, port_free, port_owner, source_of
 
 SETTINGS = (
     "model_path",
@@ -293,9 +293,8 @@ def run_model(params: dict[str, Any], log: Path) -> dict[str, Any]:
 
     """
     request = {name: params[name] for name in ("model_path", "device", "question", "max_new_tokens")}
-    # -I leaves out the variable by which the launcher names the folder.
-    bytecode = f"pycache_prefix={bytecode_of(params['launcher'])}"
-    command = [params["launcher"], params["python"], "-I", "-X", bytecode, "-", json.dumps(request)]
+    folder = bytecode_of(params["launcher"])
+    command = [params["launcher"], *isolated(params["python"], "-", json.dumps(request), bytecode=folder, write=True)]
     phase = "start"
     deadline = [time.monotonic() + params["load_timeout"]]
     report: dict[str, Any] | None = None

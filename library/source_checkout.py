@@ -40,8 +40,8 @@ options:
   script:
     description:
       - A file that the clone has to hold, relative to it, such as V(web_demo2.py); empty demands none.
-      - A commit without it is refused before anything goes to it. Check mode cannot know what a commit holds that is yet
-        to be fetched.
+      - A commit without it is refused before anything goes to it. Check mode cannot know what a commit holds that is
+        yet to be fetched.
     type: str
     default: ""
   timeout:

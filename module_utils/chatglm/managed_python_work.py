@@ -30,7 +30,7 @@ from .managed_python import (
     strangers,
     walk,
 )
-from .python_env import SOURCES_ONLY
+from .processes import isolated
 from .uv_command import Sources, bare_environment, certificates, remove_path, run_uv
 
 PROOF = "import ctypes, hashlib, lzma, sqlite3, ssl, sys, zlib; print('.'.join(map(str, sys.version_info[:3])))"
@@ -172,7 +172,7 @@ class Builder:
         python = f"{built}/bin/python{release.minor}"
         try:
             done = subprocess.run(
-                [python, *SOURCES_ONLY, "-c", PROOF],
+                isolated(python, "-c", PROOF),
                 capture_output=True,
                 text=True,
                 errors="replace",

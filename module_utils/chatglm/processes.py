@@ -34,6 +34,25 @@ def die_with_parent() -> Callable[[], None]:
     return tie
 
 
+NO_BYTECODE = "/dev/null/none"
+"""A folder that cannot be: Python that looks for bytecode there finds none, and runs the sources."""
+
+
+def isolated(python: str, *words: str, bytecode: str = NO_BYTECODE, write: bool = False) -> list[str]:
+    """Return the command that starts a Python whose packages others may have written to; every start goes through here.
+
+    -I alone would run what stands in a ``__pycache__`` beside a verified source, unread.
+
+    Args:
+        python: the interpreter.
+        words: what follows its options.
+        bytecode: the one folder whose bytecode is used, where it is known to be that of the sources.
+        write: also put there what is compiled, as a proof does.
+
+    """
+    return [python, "-I", *([] if write else ["-B"]), "-X", f"pycache_prefix={bytecode}", *words]
+
+
 def source_of(module: ModuleType) -> str:
     """Return the source of a worker, to be piped to another Python; inside Ansible's zip there is no file to run.
 

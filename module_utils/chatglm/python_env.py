@@ -28,14 +28,13 @@ from . import progress
 from .failure import Failure
 from .files import digest_of, read_json, sha256_bytes, write_json
 from .locks import Pin, applicable, environment_of, normalise, same_version
+from .processes import isolated
 
 STAMP = ".chatglm-env.json"
 STAMP_FORMAT = 1
 # Left in a uv cache that python_env made itself: only such a cache is ever removed.
 CACHE_MARK = ".made-by-python_env"
 _PROBE = "import sys; print('.'.join(map(str, sys.version_info[:3])), sys.prefix, sys.executable, sep='\\n')"
-# Without bytecode: it is looked for in a place that cannot be. -I alone would run what stands in __pycache__ unread.
-SOURCES_ONLY = ("-I", "-B", "-X", "pycache_prefix=/dev/null/none")
 # What site runs at every start.
 _STARTUP = re.compile(r".*\.pth|(site|user)customize(\..*)?", re.DOTALL)
 _MODULE = re.compile(r"([^.]+)(\..*)?\.(py|pyc|so)", re.DOTALL)
@@ -239,7 +238,7 @@ def probe(python: str, timeout: float = 60) -> Interpreter:
     """
     try:
         done = subprocess.run(
-            [python, "-I", "-S", "-c", _PROBE], capture_output=True, text=True, timeout=timeout, check=True, cwd="/"
+            isolated(python, "-S", "-c", _PROBE), capture_output=True, text=True, timeout=timeout, check=True, cwd="/"
         )
         version, prefix, executable = done.stdout.splitlines()
     except subprocess.SubprocessError as error:

@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from . import unit
 from .files import read_json, write_json
-from .processes import die_with_parent
+from .processes import die_with_parent, isolated
 from .seal import SERVICE
 
 FOLDER = SERVICE
@@ -351,7 +351,7 @@ def start_background(home: str, python: str) -> None:
     os.makedirs(os.path.join(home, FOLDER), mode=0o700, exist_ok=True)
     with open(place(home, "chatglm.log"), "ab") as log:
         process = subprocess.Popen(
-            [python, "-IB", os.path.join(home, "bin", "chatglm"), "supervise"],
+            isolated(python, os.path.join(home, "bin", "chatglm"), "supervise"),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -394,7 +394,7 @@ def gpu_trouble(library: str, sleep: Callable[[float], None], seconds: float = G
     while True:
         told = "no answer"
         with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
-            done = subprocess.run([sys.executable, "-IB", library, path], check=False, capture_output=True, timeout=30)
+            done = subprocess.run(isolated(sys.executable, library, path), check=False, capture_output=True, timeout=30)
             answer = read_answer(done.stdout)
             if answer.get("gpus"):
                 return ""

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import hub_worker
 from .content import TransferError, Wanted
-from .processes import die_with_parent, source_of
+from .processes import die_with_parent, isolated, source_of
 from .snapshot import Entry, entries
 from .transfer import Moved, Options, copy, fetch, get_json, shown
 
@@ -198,7 +198,7 @@ class Hub(Source):
         limit = 120 + 4 * self.options.timeout + 3 * self.options.retry_after
         try:
             done = subprocess.run(
-                [self.question.python, "-I", "-"],
+                isolated(self.question.python, "-"),
                 input=script.encode(),
                 capture_output=True,
                 timeout=limit,

@@ -16,7 +16,7 @@ from typing import Any
 from . import streamlit_worker
 from .failure import Failure
 from .page import READ_LOG, Api, Endpoint, Page, Turn, stored_password
-from .processes import Child, source_of
+from .processes import Child, isolated, source_of
 
 EARLY_FOR_RERUN = "FINISHED_EARLY_FOR_RERUN"
 
@@ -206,8 +206,10 @@ class Streamlit(Page):
 
     def _start(self) -> Child:
         """Start what carries the messages as the page itself is started: by the launcher, with the proof's bytecode."""
-        flags = ["-I", "-B", "-X", f"pycache_prefix={self._home}/cache/pycache", "-c", source_of(streamlit_worker)]
-        command = [f"{self._home}/bin/chatglm-run", "python", *flags, self._address]
+        worker_of_streamlit = isolated(
+            "python", "-c", source_of(streamlit_worker), self._address, bytecode=f"{self._home}/cache/pycache"
+        )
+        command = [f"{self._home}/bin/chatglm-run", *worker_of_streamlit]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - until close(); it has no name to be left behind
         worker = Child(command, Path(f"/proc/self/fd/{self._log.fileno()}"), read=True, write=True)
         self._said = worker.lines(self._deadline)

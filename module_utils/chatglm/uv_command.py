@@ -21,10 +21,9 @@ from .failure import Failure
 from .files import write_atomic, write_json
 from .locks import Pin
 from .pip_config import PipConfig
-from .processes import die_with_parent
+from .processes import die_with_parent, isolated
 from .python_env import (
     CACHE_MARK,
-    SOURCES_ONLY,
     STAMP,
     Interpreter,
     Observed,
@@ -175,6 +174,9 @@ def bare_environment(environ: Mapping[str, str], proxy: str, cache_dir: str) -> 
         UV_NO_CONFIG="1",
         UV_NO_PROGRESS="1",
         UV_SYSTEM_CERTS="1",
+        # uv starts the environment's Python to look at it, with -I, but with its .pth: setuptools' runs what is then
+        # bytecode that nobody has looked at, unless told so.
+        SETUPTOOLS_USE_DISTUTILS="stdlib",
         UV_CACHE_DIR=cache_dir,
     )
     return environment
@@ -509,7 +511,7 @@ class Workshop:
         environment.update(LC_ALL="C.UTF-8", HF_HUB_OFFLINE="1", GRADIO_ANALYTICS_ENABLED="False")
         # Some write there as soon as they are imported.
         environment.update(HF_HOME=f"{self.wanted.cache_dir}/huggingface", XDG_CACHE_HOME=self.wanted.cache_dir)
-        command = [f"{folder}/bin/python", *SOURCES_ONLY, "-c", _IMPORTER, *names]
+        command = isolated(f"{folder}/bin/python", "-c", _IMPORTER, *names)
         progress.tell("import")
         try:
             done = subprocess.run(

@@ -44,16 +44,19 @@ def put(path, text, mode=0o644):
     path.chmod(mode)
 
 
-def bytecode(python, source, target, text):
-    """Write bytecode of ``text`` that Python takes for that of ``source``: it looks at time and size alone."""
-    state = source.stat()
+def compiled(python, text):
+    """Return the bytecode of ``text``: a magic number and the code."""
     script = (
         "import marshal, sys, importlib.util as util; code = compile(sys.argv[1], 'evil', 'exec');"
         "sys.stdout.buffer.write(util.MAGIC_NUMBER + marshal.dumps(code))"
     )
-    raw = subprocess.run([python, "-I", "-c", script, text], capture_output=True, check=True).stdout
-    head = raw[:4] + struct.pack("<LLL", 0, int(state.st_mtime), state.st_size)
-    put(target, head + raw[4:])
+    return subprocess.run([python, "-I", "-c", script, text], capture_output=True, check=True).stdout
+
+
+def bytecode(raw, source, target):
+    """Write bytecode that Python takes for that of ``source``: it looks at time and size alone."""
+    state = source.stat()
+    put(target, raw[:4] + struct.pack("<LLL", 0, int(state.st_mtime), state.st_size) + raw[4:])
 
 
 def site_packages():
@@ -130,10 +133,17 @@ def test_everything_that_is_executed_is_refused_or_mended(site, ran):
         put(place / "transformers_modules" / "__init__.py", evil(ran, "the copy's package"))
         put(place / "transformers_modules" / MODEL.name / "modeling_chatglm.py", evil(ran, "the copy"))
     # Bytecode, wherever Python may look for it.
+    raw = compiled(base, f"open({str(ran)!r}, 'a').write('bytecode of ' + __name__ + '\\n')")
+    sources = [*packages.rglob("*.py"), *SOURCE.glob("*.py")]
+    assert len(sources) > 3000
+    for source in sources:
+        bytecode(raw, source, source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc")
+    system = Path("/usr/bin/python3").resolve().name.removeprefix("python").replace(".", "")
+    for source in (HOME / "lib" / "chatglm").glob("*.py"):
+        other = compiled("/usr/bin/python3", f"open({str(ran)!r}, 'a').write('bytecode of the command\\n')")
+        bytecode(other, source, source.parent / "__pycache__" / f"{source.stem}.cpython-{system}.pyc")
     for source in (packages / "gradio" / "__init__.py", packages / "torch" / "__init__.py", SOURCE / "utils.py"):
-        text = evil(ran, f"bytecode of {source}")
-        bytecode(base, source, source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc", text)
-        bytecode(base, source, Path(f"{HOME}/cache/pycache{source.parent}") / f"{source.stem}.{tag}.pyc", text)
+        bytecode(raw, source, Path(f"{HOME}/cache/pycache{source.parent}") / f"{source.stem}.{tag}.pyc")
     # The virtualenv: what starts with Python, what stands in front of a package, a package itself.
     put(packages / "zz_evil.pth", f"import sys; exec({evil(ran, 'pth')!r})\n")
     put(packages / "sitecustomize.py", evil(ran, "sitecustomize"))
@@ -182,6 +192,7 @@ def test_everything_that_is_executed_is_refused_or_mended(site, ran):
             check=True,
         )
         assert str(packages) in listing.stdout
+        subprocess.run([HOME / "bin" / "chatglm", "where"], check=True, capture_output=True)
         assert not ran.exists(), ran.read_text()
     finally:
         (SOURCE / "gradio.py").unlink()
@@ -192,5 +203,5 @@ def test_everything_that_is_executed_is_refused_or_mended(site, ran):
         subprocess.run([*git, "--unset-all", "credential.helper"], check=False)
         (SOURCE / ".git" / "info" / "attributes").unlink()
         # The tampered bytecode beside the sources stays, unused: a plain Python would follow it.
-        for place in (packages / "gradio", packages / "torch", SOURCE):
-            shutil.rmtree(place / "__pycache__", ignore_errors=True)
+        for place in [*packages.rglob("__pycache__"), SOURCE / "__pycache__", HOME / "lib" / "chatglm" / "__pycache__"]:
+            shutil.rmtree(place, ignore_errors=True)

@@ -160,7 +160,7 @@ def test_module_cache_of_a_page_that_runs(tmp_path, model):
 
 def test_only_the_proof_s_bytecode_is_used(tmp_path):
     proof, cache = tmp_path / "proof.json", tmp_path / "cache" / "pycache"
-    none = list(doctor.SOURCES_ONLY)
+    none = doctor.NO_BYTECODE
     assert doctor.bytecode(str(tmp_path), str(proof)) == none
     proof.touch()
     assert doctor.bytecode(str(tmp_path), str(proof)) == none
@@ -168,7 +168,7 @@ def test_only_the_proof_s_bytecode_is_used(tmp_path):
     (cache / "a.pyc").touch()
     later = cache.stat().st_ctime_ns + 10**9
     os.utime(proof, ns=(later, later))
-    assert doctor.bytecode(str(tmp_path), str(proof))[-1] == f"pycache_prefix={cache}"
+    assert doctor.bytecode(str(tmp_path), str(proof)) == str(cache)
     os.utime(proof, ns=(0, 0))
     assert doctor.bytecode(str(tmp_path), str(proof)) == none
 
@@ -176,7 +176,7 @@ def test_only_the_proof_s_bytecode_is_used(tmp_path):
 @pytest.fixture
 def worker(tmp_path):
     def start(python=sys.executable, timeout=60):
-        made.append(doctor.Worker(python, ["-I", "-B"], str(tmp_path), timeout))
+        made.append(doctor.Worker(python, doctor.NO_BYTECODE, str(tmp_path), timeout))
         made[-1].start()
         return made[-1]
 
