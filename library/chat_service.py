@@ -197,6 +197,7 @@ from ansible.module_utils.chatglm import (
     libcuda_worker,
     lock,
     messages,
+    network_environment,
     page,
     processes,
     seal,
@@ -212,8 +213,8 @@ from ansible.module_utils.chatglm.files import read_json, unusable, user_name, w
 from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.processes import source_of
 
-PARTS = (command, failure, files, host, libcuda_worker, messages, page, processes, seal, service)
-PARTS += (streamlit_page, streamlit_worker, translations, unit)
+PARTS = (command, failure, files, host, libcuda_worker, messages, network_environment)
+PARTS += (page, processes, seal, service, streamlit_page, streamlit_worker, translations, unit)
 PROGRAM = """\
 #!{python} -IB
 # The command chatglm: chatglm help. Written by Ansible: changes here are overwritten by the next run.

@@ -324,6 +324,15 @@ def test_a_service_between_two_starts_is_told_so(home):
     assert service.condition(str(home), state) == ("running", "")
 
 
+def test_what_the_commands_modules_import_is_installed_with_them():
+    parts = {part.__name__.rpartition(".")[2] for part in chat_service.PARTS}
+    for part in chat_service.PARTS:
+        for node in ast.walk(ast.parse(Path(part.__file__).read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                names = {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
+                assert names <= parts, part.__name__
+
+
 def test_the_commands_modules_run_on_python_3_8():
     for part in chat_service.PARTS:
         for node in ast.walk(ast.parse(Path(part.__file__).read_text(), feature_version=(3, 8))):
