@@ -46,7 +46,8 @@ options:
   evidence:
     description:
       - What is known already. C(settings) (problems), C(host) (of M(host_facts)), and of the site's modules in check
-        mode C(cuda_libs), C(managed_python), C(virtualenv), C(source), C(weights), C(web_demo), C(proof), C(service).
+        mode C(cuda_libs), C(cuda_links), C(managed_python), C(virtualenv), C(source), C(weights), C(web_demo),
+        C(proof), C(service).
         What is left out counts as not looked at.
     type: dict
     required: true
@@ -154,6 +155,7 @@ import tempfile
 import threading
 import time
 import urllib.parse
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -183,9 +185,10 @@ class Worker:
 
     """
 
-    def __init__(self, python: str, bytecode: str, scratch: str, timeout: float) -> None:
-        """Remember what to start; nothing runs yet."""
+    def __init__(self, python: str, bytecode: str, scratch: str, timeout: float, variables: Mapping[str, str]) -> None:
+        """Remember what to start, with which further variables; nothing runs yet."""
         self.python, self.bytecode, self.scratch, self.timeout = python, bytecode, scratch, timeout
+        self.variables = variables
         self.process: subprocess.Popen[str] | None = None
         self.error = ""
 
@@ -203,6 +206,7 @@ class Worker:
                 name: os.path.join(self.scratch, name.lower())
                 for name in ("HF_HOME", "GRADIO_TEMP_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR")
             },
+            **self.variables,
         }
         for name in ("PYTHONPATH", "PYTHONHOME", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_MODULES_CACHE"):
             environment.pop(name, None)
@@ -465,8 +469,11 @@ class Probes:
         cuda = self.evidence["context"]["device"] == "cuda"
         folder = bytecode(self.params["home"], self.params["proof"])
         python = f"{self.params['home']}/venv/bin/python"
+        path = (self.evidence.get("cuda_libs") or {}).get("cuda_path")
         for _ in IMPORTS:
-            self.workers.append(Worker(python, folder, self.scratch, self.params["timeout"]))
+            self.workers.append(
+                Worker(python, folder, self.scratch, self.params["timeout"], {"CUDA_PATH": path} if path else {})
+            )
             self.workers[-1].start()
         names = [list(group) for group in IMPORTS]
         names[0] += ["cpm_kernels.kernels.base"] if cuda else []

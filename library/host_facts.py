@@ -205,7 +205,7 @@ facts:
 plan:
   description:
     - device, gpu, python (path, version, source, and of a managed one release and digest), torch, transformers,
-      cuda_packages, apt_component, notes; empty when refused.
+      torch_cuda, apt_component, notes; empty when refused.
   returned: always
   type: dict
 likely:

@@ -124,6 +124,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import (
     apt_packages,
     apt_sources,
+    cuda_packages,
+    cuda_probe,
     lock,
     managed_python,
     python_env,
@@ -143,7 +145,6 @@ UNIT = "/etc/systemd/system/chatglm.service"
 WANTS = "/etc/systemd/system/multi-user.target.wants/chatglm.service"
 DPKG = "/var/lib/dpkg/status"
 OUTSIDE = (".local/bin/chatglm", ".local/share/bash-completion/completions/chatglm")
-KNOWN = {"libcudart11.0", "libcublaslt11", "libcudart12", "libcublaslt12"}
 COMPLETION = "bash completion of chatglm. Written by Ansible."
 MOVED = "source.partial/removed-git"  # site.yml removes that folder as well
 SHOWN = 20  # lines of a list in the summary
@@ -350,6 +351,7 @@ def gather(home: str, items: list[removal.Item], keep_weights: bool, git: str | 
     ):
         if kinds.get(area) == "folder":
             look()
+    evidence.proven |= {f"cuda/lib64/{name}" for name in cuda_probe.links(f"{home}/cuda")}
     if keep_weights and kinds.get("models") == "folder":
         evidence.whole["models"] = "asked"
     else:
@@ -395,7 +397,7 @@ def for_root(home: str, homes: tuple[str, ...]) -> tuple[dict[str, Any], dict[st
     content = text_of(apt_sources.TARGET)
     sources = apt_sources.TARGET if noted and content and content == noted.sources else ""
     unknown = [apt_sources.TARGET] if content and not sources else []
-    unknown += [] if noted else sorted(KNOWN & apt_packages.parse(text_of(DPKG)).keys())
+    unknown += [] if noted else cuda_packages.known(apt_packages.parse(text_of(DPKG)))
     root = {
         "units": [path for path in (UNIT, WANTS) if unit and os.path.lexists(path)],
         "become": os.geteuid() != 0,

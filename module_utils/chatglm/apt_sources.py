@@ -121,7 +121,7 @@ def own_entries(entries: Iterable[Entry], codename: str) -> list[Entry]:
     Backports and proposed updates are left out, and so are the archives of others that use the same suite name: what
     stands in the distribution's own files comes first; without such, an address that ends in the distribution's name.
     """
-    aliases = (codename, "stable", "oldstable", "testing")
+    aliases = (codename, "stable", "oldstable", "testing", "unstable", "sid")
     found = []
     for entry in entries:
         suites = tuple(suite for suite in entry.suites if _base(suite) in aliases)
@@ -156,18 +156,18 @@ def enabled(entries: Iterable[Entry], codename: str, component: str) -> bool:
     )
 
 
-def stanzas(entries: Iterable[Entry], codename: str, component: str) -> str:
+def stanzas(entries: Iterable[Entry], codename: str, component: str, even_enabled: bool = False) -> str:
     """Return the text of TARGET that enables ``component`` beside the distribution's own entries.
 
     Each stanza repeats address, suites and every option (Signed-By among them) of one own entry. Empty when the
-    release's entries have the component already, or when there is no entry to go by.
+    release's entries have the component already, unless ``even_enabled``, or when there is no entry to go by.
     """
     entries = [entry for entry in entries if entry.file != TARGET]
-    if enabled(entries, codename, component):
+    if not even_enabled and enabled(entries, codename, component):
         return ""
     texts = []
     for entry in own_entries(entries, codename):
-        if component in entry.components:
+        if component in entry.components and not even_enabled:
             continue
         fields = {
             "Types": "deb",

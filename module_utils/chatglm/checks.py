@@ -25,10 +25,10 @@ Evidence = Dict[str, Any]  # noqa: UP006
 """What is known of a host.
 
 ``context``: device, home, port and the like (see :data:`FIELDS`); ``settings``: problems; ``host``: what host_facts
-returned; ``cuda_libs``, ``virtualenv``, ``source``, ``weights``, ``web_demo``, ``proof``, ``service``: what the site's
-modules returned in check mode (``failed`` and ``msg`` when they failed). Then the doctor's own probes, each only when a
-judge asked for it by returning None: ``lock``, ``proxies``, ``page``, ``windows_page``, ``sums``, ``module_cache``,
-``imports``, ``tokenizer``, ``proof_record``, ``answer``.
+returned; ``cuda_libs``, ``cuda_links``, ``virtualenv``, ``source``, ``weights``, ``web_demo``, ``proof``,
+``service``: what the site's modules returned in check mode (``failed`` and ``msg`` when they failed). Then the
+doctor's own probes, each only when a judge asked for it by returning None: ``lock``, ``proxies``, ``page``,
+``windows_page``, ``sums``, ``module_cache``, ``imports``, ``tokenizer``, ``proof_record``, ``answer``.
 """
 
 
@@ -56,6 +56,7 @@ NO_EDITS = Text("no edits of yours", "没有你的修改")
 FREE = Text("free", "空闲")
 LOCKED = Text("as locked", "与锁定的一致")
 
+LEFT = "left to you (cuda_libs_install)"
 ON_CPU = Finding(OK, "the model runs on the CPU", applies=False)
 
 Judge = Callable[[Evidence], Optional[Finding]]  # noqa: UP045
@@ -244,17 +245,36 @@ def _on_gpu(judge: Judge) -> Judge:
 
 def _cuda_libs(evidence: Evidence) -> Finding | None:
     result = evidence.get("cuda_libs") or {}
-    if result.get("skipped"):
-        return Finding(OK, "left to you (cuda_libs_install)", applies=False)
+    if result.get("skipped") or (not result and evidence["context"]["device"] == "cpu"):
+        return ON_CPU if evidence["context"]["device"] == "cpu" else Finding(OK, LEFT, applies=False)
     if result.get("failed") or "missing" not in result:
         return Finding(UNKNOWN, _plain(str(result.get("msg", "not looked at"))))
     errors = [f"{library['name']}: {library['error']}" for library in result["libraries"] if library.get("error")]
+    if result.get("origin") == "virtualenv":
+        return Finding(OK, Text("those of the virtualenv", "用虚拟环境里的"), applies=False)
     if result["refusal"]:
         found, todo = split_failure(result["refusal"])
         return Finding(YOURS, found, todo)
     if result["missing"]:
         return Finding(REPAIRABLE, _faults(errors or [f"{name} does not load" for name in result["missing"]]))
     return Finding(OK, _listed(f"{each['name']} {each.get('version', '')}".strip() for each in result["libraries"]))
+
+
+def _cuda_links(evidence: Evidence) -> Finding | None:
+    result = evidence.get("cuda_links") or {}
+    if not result or result.get("skipped"):
+        return Finding(OK, Text("none are needed", "不需要"), applies=False)
+    if result.get("failed"):
+        found, todo = split_failure(str(result.get("msg", "")))
+        return Finding(YOURS, found, todo) if todo else Finding(UNKNOWN, found)
+    lines = str((result.get("diff") or {}).get("prepared", "")).splitlines()
+    if result.get("changed"):
+        names = _listed(line.partition(" -> ")[0][2:] for line in lines)
+        return Finding(REPAIRABLE, Text(f"broken or missing: {names}", f"坏了或缺失：{names}"))
+    library = (evidence.get("cuda_libs") or {}).get("missing")
+    if library:  # the links are right, what they lead to is not
+        return Finding(REPAIRABLE, _faults(f"{name} does not load" for name in library))
+    return Finding(OK, _listed(sorted(result.get("links") or {})))
 
 
 # --- virtualenv -------------------------------------------------------------------------------------------------------
@@ -1213,7 +1233,7 @@ CHECKS: tuple[Check, ...] = (
             "cpm_kernels 只在系统里找 cudart 和 cublasLt，不找 pip 装的",
         ),
         Text("{site} --ask-become-pass", "{site} --ask-become-pass"),
-        _on_gpu(_cuda_libs),
+        _cuda_libs,
         needs=_NO_GPU,
         symptoms=(
             "Library cudart is not initialized",
@@ -1380,6 +1400,18 @@ CHECKS: tuple[Check, ...] = (
         _package("torch_build", LOCKED),
         needs=_VENV,
         symptoms=("Torch not compiled with CUDA enabled", *_NO_CUDA),
+    ),
+    Check(
+        "cuda_links",
+        Text("links to the virtualenv's CUDA libraries", "指向虚拟环境 CUDA 库的链接"),
+        Text(
+            "cpm_kernels finds the virtualenv's own libraries by links in chatglm_home/cuda only, which are broken",
+            "cpm_kernels 只能通过 chatglm_home/cuda 里的链接找到虚拟环境自带的库，而链接坏了",
+        ),
+        AGAIN,
+        _cuda_links,
+        needs=(*_PACKAGES, *_NO_GPU),
+        symptoms=("Library cudart is not initialized", "Library cublasLt is not initialized", _INT4),
     ),
     Check(
         "source_blocked",
@@ -1685,7 +1717,7 @@ CHECKS: tuple[Check, ...] = (
         FULL,
         _cpm_kernels,
         cost=3,
-        needs=(*_PACKAGES, "pkg_resources", "cuda_libs"),
+        needs=(*_PACKAGES, "pkg_resources", "cuda_libs", "cuda_links"),
         probe="imports",
         symptoms=(_INT4, "No module named 'cpm_kernels'", "Failed to load cpm_kernels"),
     ),
@@ -1737,6 +1769,7 @@ CHECKS: tuple[Check, ...] = (
             "libcuda_not_in_loader",
             "proxy_variables",
             "cuda_libs",
+            "cuda_links",
             "cuda_available",
             "web_demo_unpatched",
             "launcher",

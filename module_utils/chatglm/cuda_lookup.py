@@ -49,29 +49,69 @@ def missing(answers: list[dict[str, Any]]) -> list[str]:
     return [answer["name"] for answer in answers if answer["name"] in REQUIRED and answer["error"]]
 
 
-def refusal(answers: list[dict[str, Any]], packages: list[str], packages_missing: list[str]) -> Failure | None:
+def in_front(answers: list[dict[str, Any]]) -> str:
+    """Return the file that is looked up before the loader's cache and does not load; empty for none."""
+    broken = [answer for answer in answers if answer["name"] in missing(answers)]
+    return next((answer["path"] for answer in broken if answer["path"].startswith("/")), "")
+
+
+def decide(
+    answers: list[dict[str, Any]],
+    *,
+    origin: str,
+    standing: bool,
+    linkable: bool,
+    packages: list[str],
+    packages_missing: list[str],
+) -> str:
+    """Return where the libraries are to come from: ``system`` as they are, ``apt``, ``virtualenv``; empty for nowhere.
+
+    Args:
+        answers: what parse_answers returned.
+        origin: what is asked for: auto, apt or virtualenv.
+        standing: whether there are links to the virtualenv's libraries by now. They stay in use.
+        linkable: whether the virtualenv has, or will have, the libraries.
+        packages: those that hold the libraries, as far as apt has them.
+        packages_missing: those of them that are not installed.
+
+    """
+    if origin == "virtualenv" or (origin == "auto" and standing and linkable):
+        return "virtualenv" if linkable else ""
+    if not missing(answers) and not _unfit(answers):
+        return "system"
+    if missing(answers) and packages and packages_missing and not in_front(answers):
+        return "apt"
+    return "virtualenv" if origin == "auto" and linkable else ""
+
+
+def refusal(
+    answers: list[dict[str, Any]],
+    packages: list[str],
+    packages_missing: list[str],
+    asked: str = "",
+) -> Failure | None:
     """Return why installing packages cannot help, None when all is well or when it can.
 
     Args:
         answers: what parse_answers returned.
-        packages: those that hold the required libraries on this distribution; empty if that is not known.
+        packages: those that hold the required libraries, as far as apt has them.
         packages_missing: those of them that are not installed.
+        asked: what apt said to the question which packages it has.
 
     """
     broken = [answer for answer in answers if answer["name"] in missing(answers)]
     if not broken:
         return _unfit(answers)
     found = "; ".join(f"{answer['name']} cannot be loaded: {answer['error']}" for answer in broken)
-    in_front = [answer["path"] for answer in broken if answer["path"].startswith("/")]
-    if in_front:
+    if first := in_front(answers):
         return Failure(
             found,
             "a library that loads, as cpm_kernels tries no other",
-            f"move it away, it comes before the system's: sudo mv {in_front[0]} {in_front[0]}.broken",
+            f"move it away, it comes before the system's: sudo mv {first} {first}.broken",
         )
     if not packages:
         return Failure(
-            f"{found}; the packages that hold it on this distribution are not known",
+            f"{found}; apt has no packages of it that fit" + (f" ({asked})" if asked else ""),
             "libraries that load",
             'install the CUDA runtime, then name its packages: -e \'{"cuda_libs_packages": ["NAME", "NAME"]}\'',
         )
@@ -83,6 +123,15 @@ def refusal(answers: list[dict[str, Any]], packages: list[str], packages_missing
             f"sudo apt-get install --reinstall {names} && sudo ldconfig",
         )
     return None
+
+
+def nothing_to_link() -> Failure:
+    """Return why links to the virtualenv's libraries cannot be had."""
+    return Failure(
+        "cuda_libs_origin is virtualenv, and the torch build of this plan brings no CUDA libraries",
+        "a CUDA build of torch, or the libraries from elsewhere",
+        "leave cuda_libs_origin out",
+    )
 
 
 def _unfit(answers: list[dict[str, Any]]) -> Failure | None:

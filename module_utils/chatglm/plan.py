@@ -22,23 +22,11 @@ TRANSFORMERS = "4.41.2"
 MANAGED_PYTHON_GB = 0.3
 """Disk for a managed Python while it is unpacked; estimated, the true archives could not be had."""
 
-CUDA_PACKAGES = {
-    "11": ("libcudart11.0", "libcublaslt11"),
-    "12": ("libcudart12", "libcublaslt12"),
-}
-CUDA_BY_CODENAME = {
-    "bookworm": "11",
-    "jammy": "11",
-    "trixie": "12",
-    "forky": "12",
-    "noble": "12",
-    "oracular": "12",
-    "plucky": "12",
-    "questing": "12",
-}
-"""CUDA that each release of Debian and Ubuntu packages; bookworm and trixie were tried, the others are not checked."""
+TORCH_CUDA = {"2.7.1": "12.6", "2.8.0": "12.8"}
+"""CUDA of each pinned torch build."""
 
 COMPONENTS = {"debian": "non-free", "ubuntu": "multiverse"}
+"""Of each archive: the component that holds the CUDA runtime."""
 
 DRIVER_MINIMUM = ((525, 60), (527, 41), "12.0")
 """Linux driver, Windows driver and the CUDA that libcuda names: NVIDIA's minor-version compatibility of CUDA 12.x."""
@@ -105,7 +93,7 @@ class Plan:
     python: dict[str, str]
     torch: str
     transformers: str
-    cuda_packages: list[str]
+    torch_cuda: str
     apt_component: str
     notes: list[str]
 
@@ -637,14 +625,14 @@ def make_plan(facts: dict[str, Any], settings: Settings) -> Outcome:
     warnings += silent
     if facts["injected"]:
         warnings.append("not observed but given (preflight_inject): " + ", ".join(sorted(facts["injected"])))
-    packages, component, note = cuda_packages(facts["distribution"])
-    notes += [note] if note and settings.device != "cpu" else []
+    component = COMPONENTS.get(facts["distribution"]["base"], "")
+    cuda = TORCH_CUDA.get(torch, "")
     plan = None
     if not refusals:
-        plan = Plan("cuda" if gpu else "cpu", gpu, python, torch, TRANSFORMERS, packages, component, notes)
+        plan = Plan("cuda" if gpu else "cpu", gpu, python, torch, TRANSFORMERS, cuda, component, notes)
     return Outcome(
         plan,
-        plan or likely_plan(facts, settings, Plan("", gpu, python, torch, TRANSFORMERS, packages, component, notes)),
+        plan or likely_plan(facts, settings, Plan("", gpu, python, torch, TRANSFORMERS, cuda, component, notes)),
         refusals,
         warnings,
         report(facts, settings, plan=plan, gpu=gpu, python=python, torch=torch, notes=notes, warnings=warnings),
@@ -671,7 +659,8 @@ def likely_plan(facts: dict[str, Any], settings: Settings, seen: Plan) -> Plan:
         ),
         {},
     )
-    return replace(seen, device="cpu" if cpu else "cuda", gpu=gpu, torch=torch, python=python)
+    cuda = TORCH_CUDA.get(torch, "")
+    return replace(seen, device="cpu" if cpu else "cuda", gpu=gpu, torch=torch, torch_cuda=cuda, python=python)
 
 
 def gpu_warnings(gpu: dict[str, Any], facts: dict[str, Any], settings: Settings) -> list[str]:
@@ -690,23 +679,6 @@ def gpu_warnings(gpu: dict[str, Any], facts: dict[str, Any], settings: Settings)
             f"{settings.warn_gpu_memory_gb:.1f} GB are needed for long ones"
         ]
     return []
-
-
-def cuda_packages(distribution: dict[str, str]) -> tuple[list[str], str, str]:
-    """Return the packages of the CUDA libraries, the archive component that holds them, and a note if unknown."""
-    base, codename = distribution["base"], distribution["base_codename"]
-    cuda = CUDA_BY_CODENAME.get(codename, "")
-    if not cuda and base == "ubuntu" and version_tuple(distribution["version"]) >= (24, 4):
-        cuda = "12"
-    component = COMPONENTS.get(base, "")
-    if not cuda or not component:
-        return (
-            [],
-            component,
-            f"which packages of {distribution['name']} hold the CUDA runtime is not known: if cudart and cublasLt "
-            "do not load, install them yourself, or name them with -e '{\"cuda_libs_packages\": [...]}'",
-        )
-    return list(CUDA_PACKAGES[cuda]), component, ""
 
 
 def report(
@@ -758,9 +730,7 @@ def report(
     if plan:
         lines.append(f"packages  torch {plan.torch}, transformers {plan.transformers}")
         if plan.device == "cuda":
-            lines.append(
-                f"cuda      {', '.join(plan.cuda_packages) or 'packages unknown'} ({plan.apt_component or 'any'})"
-            )
+            lines.append(f"cuda      {plan.torch_cuda}; its libraries: the system's, apt's, else the virtualenv's own")
     owner = facts["port"]["owner"] or {}
     ours = "held by the service" if owner.get("service") else "held by our own demo" if owner.get("ours") else "taken"
     state = "free" if facts["port"]["free"] else ours

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-AREAS = ("python", "venv", "source", "models", "bin", "lib", "cache", "run", "state")
+AREAS = ("python", "venv", "source", "models", "bin", "lib", "cache", "run", "state", "cuda")
 """Folders of ours directly under home. Empty folders below them go too; an empty folder elsewhere is the user's."""
 NOTE = "state/removed.json"
 """Stays as long as files of the user's do: a later run then knows that the rest was removed."""

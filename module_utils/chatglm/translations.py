@@ -192,6 +192,7 @@ CHINESE = {
     "clearing up in {}": "正在清理 {0}",
     "patching {}": "正在给 {0} 打补丁",
     "sealing {}": "正在记录 {0} 的状态",
+    "linking the CUDA libraries": "正在链接 CUDA 库",
     "bringing {} to commit {}": "正在把 {0} 换到提交 {1}",
     "removing {}": "正在删除 {0}",
     "setting up the Windows side": "正在设置 Windows 一侧",
@@ -538,11 +539,6 @@ CHINESE = {
     "{} free on {}: enough for short conversations, {} GB are needed for long ones": (
         "{1} 空闲 {0}：够短对话，长对话需要 {2} GB"
     ),
-    "which packages of {} hold the CUDA runtime is not known: if cudart and cublasLt do not load, install them "
-    "yourself, or name them with -e '{\"cuda_libs_packages\": [...]}'": (
-        "不知道 {0} 的哪些软件包里有 CUDA 运行库：如果 cudart 和 cublasLt 加载不了，请自行安装，"
-        "或用 -e '{{\"cuda_libs_packages\": [...]}}' 指定"
-    ),
     "{} GPUs; number {} is used ({})": "{0} 块 GPU；使用第 {1} 块（{2}）",
     # plan.py: the report
     "{}, {}, systemd": "{0}，{1}，有 systemd",
@@ -558,7 +554,9 @@ CHINESE = {
     "{}  brought along by uv": "{0}  由 uv 带来",
     "driver unknown": "驱动不明",
     "unknown": "不明",
-    "packages unknown": "软件包不明",
+    "{}; its libraries: the system's, apt's, else the virtualenv's own": (
+        "{0}；它的库：系统已有的、apt 的，否则用虚拟环境自带的"
+    ),
     "{} (free)": "{0}（空闲）",
     "{} (held by the service)": "{0}（服务正在使用）",
     "{} (held by our own demo)": "{0}（我们自己的页面正在用）",
@@ -622,11 +620,32 @@ CHINESE = {
     "update the NVIDIA driver, or move that toolkit away ($CUDA_PATH and /usr/local/cuda come before the system's)": (
         "更新 NVIDIA 驱动，或把那个工具包移开（$CUDA_PATH 和 /usr/local/cuda 排在系统之前）"
     ),
+    "cuda_libs_origin is virtualenv, and the torch build of this plan brings no CUDA libraries": (
+        "cuda_libs_origin 是 virtualenv，而这个计划的 torch 版本不带 CUDA 库"
+    ),
+    "a CUDA build of torch, or the libraries from elsewhere": "CUDA 版的 torch，或来自别处的库",
+    "leave cuda_libs_origin out": "不要设置 cuda_libs_origin",
     "a library that loads, as cpm_kernels tries no other": "能加载的库，因为 cpm_kernels 不会再试别的",
     "move it away, it comes before the system's: sudo mv {} {}.broken": (
         "把它移开，它排在系统的库之前：sudo mv {0} {1}.broken"
     ),
-    "{}; the packages that hold it on this distribution are not known": "{0}；不知道这个发行版里哪些软件包有它",
+    "{}; apt has no packages of it that fit": "{0}；apt 里没有合适的软件包",
+    "{}; apt has no packages of it that fit ({})": "{0}；apt 里没有合适的软件包（{1}）",
+    # cuda_links.py
+    "no {} among the packages of {} that fits CUDA {}": "{1} 的软件包里没有适合 CUDA {2} 的 {0}",
+    "the libraries that torch's CUDA build brings": "CUDA 版 torch 自带的库",
+    "run again with -e virtualenv_verify=full": "加 -e virtualenv_verify=full 再运行一次",
+    "{}, which is not of this project": "{0}，不是本项目的",
+    "a link of this project in that place, or nothing": "那里是本项目的链接，或者什么都没有",
+    "move it away: mv {} {}.mine; then run again": "把它移开：mv {0} {1}.mine；然后再运行一次",
+    "in the virtualenv: {}": "虚拟环境里：{0}",
+    "CUDA libraries: those of the virtualenv": "CUDA 库：用虚拟环境里的",
+    "CUDA libraries: those of the virtualenv (the system has none that fit, nor has apt)": (
+        "CUDA 库：用虚拟环境里的（系统里没有合适的，apt 里也没有）"
+    ),
+    "CUDA libraries: those of the virtualenv (apt: {})": "CUDA 库：用虚拟环境里的（apt：{0}）",
+    "linked from the virtualenv": "已链接虚拟环境里的",
+    "links to those of the virtualenv removed": "已删除指向虚拟环境的链接",
     "libraries that load": "能加载的库",
     'install the CUDA runtime, then name its packages: -e \'{"cuda_libs_packages": ["NAME", "NAME"]}\'': (
         '安装 CUDA 运行库，再给出软件包名：-e \'{{"cuda_libs_packages": ["名字", "名字"]}}\''

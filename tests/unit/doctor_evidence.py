@@ -104,6 +104,7 @@ def service(todo=(), wanted="systemd", stale=(), **found):
     return {**SERVICE, "kind": wanted, "todo": list(todo), "stale": list(stale), "found": {**SERVICE["found"], **found}}
 
 
+LINKED = {"libraries": [], "missing": [], "refusal": "", "origin": "virtualenv"}
 DEAD = {"active": False, "pid": 0, "current": False}
 BACKGROUND = {"kind": "background", "unit": False}
 
@@ -114,7 +115,10 @@ HEALTHY = {
         "libraries": [{"name": "cudart", "version": "11080", "error": ""}, {"name": "cublasLt", "error": ""}],
         "missing": [],
         "refusal": "",
+        "origin": "system",
+        "cuda_path": "/usr/local/cuda",
     },
+    "cuda_links": {"skipped": True},
     "virtualenv": virtualenv(),
     "source": {"plan": "none", "before": "c" * 40, "after": "c" * 40, "modified": [], "restored": []},
     "weights": weights(),
@@ -225,6 +229,14 @@ FAULTS = [
         "managed_python": brought("tidy", aside=("lib/python3.12/sitecustomize.py",))}),
     ("managed_python_damaged", "repairable", "python.partial", {
         "managed_python": brought("clean", leftovers=("python.partial",))}),
+    ("cuda_links", "repairable", "lib64/libcudart.so, lib64/libnvrtc.so", {"cuda_libs": LINKED, "cuda_links": {
+        "changed": True,
+        "diff": {"prepared": "~ lib64/libcudart.so -> ../../venv/x\n- lib64/libnvrtc.so\n"}}}),
+    ("cuda_links", "repairable", "cudart does not load", {
+        "cuda_libs": {**LINKED, "missing": ["cudart"]},
+        "cuda_links": {"changed": False, "links": {"libcudart.so": "x"}}}),
+    ("cuda_links", "yours", "which is not of this project", {"cuda_libs": LINKED, "cuda_links": {
+        "failed": True, "msg": "Found: x, which is not of this project. Expected: a link. To do: move it away"}}),
     ("venv_blocked", "yours", "holds files but no virtualenv", {"virtualenv": {
         "failed": True, "msg": "Found: x holds files but no virtualenv. Expected: one. To do: move it"}}),
     ("venv_missing", "repairable", "no virtualenv in", {"virtualenv": virtualenv("create", install=[("torch", "1")])}),
@@ -351,6 +363,9 @@ HARMLESS = [
     ("proxy_variables", "the launcher unsets", {
         "proxies": {"set": {"all_proxy": "socks://h"}, "unusable": ["all_proxy=socks://h"], "loopback": True}}),
     ("cuda_libs", "left to you", {"cuda_libs": {"skipped": True}}),
+    ("cuda_libs", "those of the virtualenv", {"cuda_libs": {**LINKED, "missing": ["cudart"]}}),
+    ("cuda_links", "libcudart.so", {
+        "cuda_libs": LINKED, "cuda_links": {"changed": False, "links": {"libcudart.so": "../../venv/x"}}}),
     ("module_cache", "none in use", {"module_cache": {"files": 0, "differing": []}}),
     ("sources", "weights answer", {"host": host(facts(sources=[{
         "name": "weights", "remedy": "", "urls": [{"url": "https://h", "reachable": True, "error": ""}]}]))}),

@@ -174,6 +174,7 @@ def test_a_probe_that_sees_nothing_is_unknown():
 def test_gpu_checks_do_not_apply_to_a_cpu():
     given = evidence()
     given["context"]["device"] = "cpu"
+    given["cuda_libs"] = {"skipped": True}
     given["imports"]["cuda"] = {}
     results = checks.examine(given, probe)
     assert named(results) == {}

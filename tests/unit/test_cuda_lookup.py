@@ -79,7 +79,7 @@ PACKAGES = ["libcudart11.0", "libcublaslt11"]
             [],
             "apt-get install --reinstall libcudart11.0 libcublaslt11 && ",
         ),
-        ({"path": "", "error": "not there"}, [], [], "cuda_libs_packages"),
+        ({"path": "", "error": "not there"}, [], [], "install the CUDA runtime, then name its packages"),
         (
             {"path": "/usr/local/cuda/lib64/libcudart.so", "error": "file too short"},
             PACKAGES,
@@ -95,3 +95,41 @@ def test_what_packages_cannot_mend(changes, packages, absent, remedy):
     if failure:
         assert remedy in failure.remedy
         assert f"cudart cannot be loaded: {changes['error']}" in failure.found
+
+
+LOST = {"path": "", "error": "not there"}
+FRONT = {"path": "/usr/local/cuda/lib64/libcudart.so", "error": "file too short"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "given", "expected"),
+    [
+        ({}, {}, "system"),
+        ({}, {"origin": "virtualenv"}, "virtualenv"),
+        ({}, {"origin": "virtualenv", "linkable": False}, ""),
+        ({}, {"standing": True}, "virtualenv"),
+        ({}, {"standing": True, "linkable": False}, "system"),
+        ({}, {"standing": True, "origin": "apt"}, "system"),
+        (LOST, {}, "virtualenv"),
+        (LOST, {"linkable": False}, ""),
+        (LOST, {"origin": "apt"}, ""),
+        (LOST, {"packages": PACKAGES, "packages_missing": PACKAGES[:1]}, "apt"),
+        (LOST, {"packages": PACKAGES, "packages_missing": PACKAGES, "origin": "apt"}, "apt"),
+        (LOST, {"packages": PACKAGES, "packages_missing": PACKAGES, "linkable": False}, "apt"),
+        (LOST, {"packages": PACKAGES, "packages_missing": PACKAGES, "standing": True}, "virtualenv"),
+        (LOST, {"packages": PACKAGES}, "virtualenv"),
+        (FRONT, {"packages": PACKAGES, "packages_missing": PACKAGES}, "virtualenv"),
+        (FRONT, {"packages": PACKAGES, "packages_missing": PACKAGES, "origin": "apt"}, ""),
+        ({"version": "13.0"}, {}, "virtualenv"),
+        ({"version": "13.0"}, {"linkable": False}, ""),
+    ],
+)
+def test_where_the_libraries_come_from(changes, given, expected):
+    """A toolkit in front that does not load or does not fit is passed by; what is in use stays in use."""
+    answers = [answer("cudart", **changes), *ALL[1:]]
+    base = {"origin": "auto", "standing": False, "linkable": True, "packages": [], "packages_missing": []}
+    options = {**base, **given}
+    assert cuda_lookup.decide(answers, **options) == expected
+    if not expected and options["origin"] != "virtualenv":
+        failure = cuda_lookup.refusal(answers, options["packages"], options["packages_missing"], "E: no net")
+        assert ("(E: no net)" in failure.found) is (changes is LOST)

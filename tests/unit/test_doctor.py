@@ -176,7 +176,7 @@ def test_only_the_proof_s_bytecode_is_used(tmp_path):
 @pytest.fixture
 def worker(tmp_path):
     def start(python=sys.executable, timeout=60):
-        made.append(doctor.Worker(python, doctor.NO_BYTECODE, str(tmp_path), timeout))
+        made.append(doctor.Worker(python, doctor.NO_BYTECODE, str(tmp_path), timeout, {}))
         made[-1].start()
         return made[-1]
 

@@ -129,7 +129,7 @@ BY_HAND = [
 ]
 REPAIR = "repair    run the same command again"
 WORK = {
-    "cuda_libs_found": {"missing": ["cudart"]},
+    "cuda_libs_found": {"missing": ["cudart"], "origin": "apt"},
     "cuda_libs_installed": {"changed": True, "fetched": "206 MB"},
     "virtualenv_result": {
         "changed": True,
@@ -224,6 +224,15 @@ def test_whatever_is_done_to_the_service_is_told(tmp_path, todo, changed, told):
 
 def test_the_api_s_base_address(tmp_path):
     assert "open      http://127.0.0.1:7860/v1" in block(tmp_path, chatglm_app="openai_api")
+
+
+@pytest.mark.parametrize(
+    ("origin", "told"),
+    [("virtualenv", "linked from the virtualenv"), ("system", "links to those of the virtualenv removed")],
+)
+def test_links_to_the_virtualenv_s_cuda_libraries_are_told(tmp_path, origin, told):
+    given = {"cuda_libs_found": {"origin": origin}, "cuda_links_result": {"changed": True}}
+    assert block(tmp_path, **given)[0] == f"done      CUDA libraries: {told}"
 
 
 def test_an_answer_too_short_to_measure(tmp_path):

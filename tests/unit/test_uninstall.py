@@ -442,6 +442,17 @@ def test_only_our_own_links_in_the_user_s_home_go(host, out):
     assert not out()["changed"]
 
 
+def test_links_to_the_virtualenv_s_cuda_libraries_go_and_others_stay(host, out):
+    inside = host.home / "cuda" / "lib64"
+    inside.mkdir(parents=True)
+    (inside / "libcudart.so").symlink_to(
+        "../../venv/lib/python3.12/site-packages/nvidia/cuda_runtime/lib/libcudart.so.12"
+    )
+    (inside / "libmine.so").symlink_to("/usr/lib/libmine.so")
+    out()
+    assert [path.name for path in inside.iterdir()] == ["libmine.so"]
+
+
 def test_root_is_told_what_is_ours_elsewhere(host, out):
     (host.root / "unit").write_text(f"# chatglm_home: {host.home}\n[Service]\n")
     (host.root / "wants").symlink_to(host.root / "unit")
