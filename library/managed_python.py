@@ -188,6 +188,7 @@ from ansible.module_utils.chatglm import lock, pip_config, progress
 from ansible.module_utils.chatglm.addresses import secrets
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import unusable
+from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.managed_python import Plan, Wanted, addresses, choose, make_plan, observe
 from ansible.module_utils.chatglm.managed_python_work import Builder
 from ansible.module_utils.chatglm.uv_command import choose_sources
@@ -290,4 +291,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -34,15 +34,22 @@ from typing import Any
 from .addresses import loopback
 from .failure import Failure
 from .files import sha256_bytes
+from .script_calls import Gradio, settle_gradio, settle_streamlit, settle_uvicorn
 
 RECORD_KIND = "web_demo_patch"
 PAGE_USER = "chatglm"
 LINE_TEXT = re.compile(r"\r\n|\r|\n")  # what Python's tokenizer ends a line at; str.splitlines knows more
 LINE_BYTES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
-# What a constructor of gradio 6 still takes; .style() had more, which only coloured or rounded.
-STYLE_KEPT = {"container", "height", "width", "min_width", "scale", "equal_height", "columns", "rows", "object_fit"}
 NOT_A_MODEL = ("Tokenizer", "TokenizerFast", "Config", "Processor", "FeatureExtractor")
 PATH_KEYWORDS = {"pretrained_model_name_or_path", "checkpoint_path"}
+# Arguments of from_pretrained that place or quantise the model: by packages that are not installed (accelerate,
+# bitsandbytes), or once more, since it is int4 already and is placed after the load.
+PLACING = {
+    "device", "device_map", "max_memory", "low_cpu_mem_usage", "offload_folder", "offload_state_dict",
+    "offload_buffers", "load_in_8bit", "load_in_4bit", "quantization_config", "attn_implementation",
+    "use_flash_attention_2",
+}  # fmt: skip
+DEVICES = ("cuda", "cpu", "mps", "xpu", "hpu", "npu", "mlu", "musa", "privateuseone", "dml")
 DTYPE_OR_DEVICE = {"cuda", "cpu", "half", "float", "double", "bfloat16", "to"}
 # Put before the endpoint of openai_api.py. In ASCII, for files in any encoding.
 API_BLOCK = '''\
@@ -338,15 +345,22 @@ def apply(data: bytes, edits: list[Edit]) -> bytes:
     return b"".join([*parts, data[at:]])
 
 
-def refusal(name: str, line: int | None, reason: str, expected: str) -> Failure:
-    """Return the error for a file that is left as it was."""
-    place = name if line is None else f"{name}, line {line}"
-    return Failure(
-        f"{place}: {reason}",
-        expected,
-        "the file was left as it is; correct that line, or move the file away and run the play again, "
-        "which fetches upstream's text",
-    )
+class Refused(Failure):
+    """A script that is left as it was; ``line`` (from 1, None for the whole) and ``reason`` are parts of its text."""
+
+    def __init__(self, name: str, line: int | None, reason: str, expected: str) -> None:
+        """Keep the parts."""
+        self.line, self.reason = line, reason
+        place = name if line is None else f"{name}, line {line}"
+        super().__init__(
+            f"{place}: {reason}",
+            expected,
+            "the file was left as it is; correct that line, or move the file away and run the play again, "
+            "which fetches upstream's text",
+        )
+
+
+refusal = Refused
 
 
 class Source:
@@ -391,12 +405,24 @@ class Source:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # upstream's "\`" is an invalid escape
                 self.tree = ast.parse(self.text)
+                compile(self.tree, name, "exec", dont_inherit=True)  # finds more, such as an argument given twice
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             number = getattr(error, "lineno", None)
             raise refusal(name, number, f"Python cannot parse it ({getattr(error, 'msg', error)})", wanted) from None
         self.parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
         self.edits: list[Edit] = []
         self.warnings: list[str] = []
+        self.dropped: dict[ast.Call, dict[tuple[int, int], str]] = {}
+        self.added: dict[ast.Call, list[tuple[str, str]]] = {}
+
+    def refuse(self, node: Any, reason: str, expected: str) -> Failure:
+        """Return the error for a place of the script."""
+        return Refused(self.name, node.lineno, reason, expected)
+
+    def drop(self, call: ast.Call, argument: Any, told: str, given: str) -> None:
+        """Note that an argument goes, and say so."""
+        self.remove_argument(call, argument, "gradio")
+        self.warnings.append(f"{self.name}, line {argument.lineno}: {told} is dropped: {given} has no such argument")
 
     def index(self, line: int, column: int) -> int:
         """Return the index in ``text`` of a tree position (line from 1, column in UTF-8 bytes)."""
@@ -461,49 +487,78 @@ class Source:
 
     def insert_arguments(self, call: ast.Call, text: str, kind: str) -> None:
         """Note that ``text`` becomes the last argument of ``call``."""
+        self.added.setdefault(call, []).append((text, kind))
+
+    def remove_argument(self, call: ast.Call, argument: Any, kind: str) -> None:
+        """Note that an argument goes."""
+        self.dropped.setdefault(call, {})[self.span(argument)] = kind
+
+    def settle_arguments(self) -> None:
+        """Make edits of the arguments that go and come: all of a call are needed to know which commas stay."""
+        for call in list(dict.fromkeys([*self.dropped, *self.added])):
+            gone, elements = self.dropped.get(call, {}), self.elements(call)
+            kept = [span for span in elements if span not in gone]
+            for position, span in enumerate(elements):
+                if span in gone:
+                    self.remove_element(call, position, bool(kept) and kept[0] < span, gone[span])
+            if call in self.added:
+                self.append_arguments(call, self.added[call], bool(elements) and not kept)
+        self.dropped.clear()
+        self.added.clear()
+
+    def remove_element(self, call: ast.Call, position: int, behind: bool, kind: str) -> None:
+        """Note that an argument and one comma go: the one before it where it is ``behind`` one that stays."""
+        elements = self.elements(call)
+        start, end = elements[position]
+        if behind:
+            commas = [at for at, char in self.significant(elements[position - 1][1], start) if char == ","]
+            if "#" in self.text[commas[0] : start]:  # a comment between them stays
+                self.edit(commas[0], commas[0] + 1, "", kind)
+                self.edit(start, end, "", kind)
+            else:
+                self.edit(commas[0], end, "", kind)
+            return
+        after = elements[position + 1][0] if position + 1 < len(elements) else self.span(call)[1] - 1
+        following = [at + 1 for at, char in self.significant(end, after) if char == ","]
+        if following:
+            end = following[0]
+            while self.text[end] == " ":
+                end += 1
+        self.edit(start, end, "", kind)
+
+    def append_arguments(self, call: ast.Call, texts: list[tuple[str, str]], emptied: bool) -> None:
+        """Note what comes behind the arguments of ``call``, all of which go if ``emptied``."""
         last = max([self.span(call.func)[1], *(end for _, end in self.elements(call))])
         at, char = last - 1, ""
         for at, char in self.significant(last, self.span(call)[1] - 1):  # noqa: B007 (the last one is wanted)
             pass
-        lead = "" if char == "(" else " " if char == "," else ", "
-        self.edit(at + 1, at + 1, lead + text, kind)
+        lead = "" if char == "(" or emptied else " " if char == "," else ", "
+        self.edit(at + 1, at + 1, lead + ", ".join(text for text, _ in texts), texts[0][1])
 
-    def remove_keyword(self, call: ast.Call, keyword: ast.keyword, kind: str) -> None:
-        """Note that ``keyword`` and one comma go; a comment between them stays."""
-        start, end = self.span(keyword)
-        elements = self.elements(call)
-        position = elements.index((start, end))
-        before = elements[position - 1][1] if position else self.span(call.func)[1]
-        commas = [at for at, char in self.significant(before, start) if char == ","]
-        if commas and "#" in self.text[commas[0] : start]:
-            self.edit(commas[0], commas[0] + 1, "", kind)
-            self.edit(start, end, "", kind)
-        elif commas:
-            self.edit(commas[0], end, "", kind)
-        else:
-            after = elements[position + 1][0] if position + 1 < len(elements) else self.span(call)[1] - 1
-            following = [at + 1 for at, char in self.significant(end, after) if char == ","]
-            if following:
-                end = following[0]
-                while self.text[end] == " ":
-                    end += 1
-            self.edit(start, end, "", kind)
+    def set_keywords(
+        self, call: ast.Call, wanted: dict[str, str | int | bool], kind: str, places: tuple[str, ...] = ()
+    ) -> None:
+        """Note that ``call`` gets these arguments: replaced in place, or added at the end by name.
 
-    def set_keywords(self, call: ast.Call, wanted: dict[str, str | int | bool], kind: str) -> None:
-        """Note that ``call`` gets these keyword arguments: replaced in place, or added at the end.
+        Args:
+            call: one of the script's calls.
+            wanted: the arguments.
+            kind: of the edits.
+            places: the names of those that are given by place.
 
         Raises:
             Failure: ``call`` takes a ``**mapping`` that may hold the same names.
 
         """
-        present = {keyword.arg: keyword for keyword in call.keywords}
-        if None in present:
+        present: dict[str | None, ast.expr] = {keyword.arg: keyword.value for keyword in call.keywords}
+        present |= dict(zip(places, call.args, strict=False))
+        if None in present or any(isinstance(argument, ast.Starred) for argument in call.args):
             raise refusal(
                 self.name, call.lineno, "arguments given as **mapping", f"the arguments {', '.join(wanted)} by name"
             )
         for name, value in wanted.items():
             if name in present:
-                node = present[name].value
+                node = present[name]
                 if isinstance(value, Code):
                     self.edit(*self.span(node), value, kind)
                 elif not (isinstance(node, ast.Constant) and type(node.value) is type(value) and node.value == value):
@@ -615,12 +670,21 @@ def _edit_paths(source: Source, settings: Settings, loads: list[ast.Call]) -> li
     return chosen
 
 
-def _edit_device(source: Source, settings: Settings, load: ast.Call) -> None:
-    """Note the edits at one load of the model, its method chain, and later calls on the name it is bound to."""
+def _edit_device(source: Source, settings: Settings, load: ast.Call) -> set[int]:
+    """Note the edits at one load of the model, its method chain, and later calls on the name it is bound to.
+
+    Returns the ids of those calls, and of what is in them.
+
+    """
     for keyword in load.keywords:
         bfloat16 = keyword.arg in ("torch_dtype", "dtype") and _last_name(keyword.value) == "bfloat16"
-        if keyword.arg in ("device", "device_map") or bfloat16:
-            source.remove_keyword(load, keyword, "device")
+        if keyword.arg in PLACING or bfloat16:
+            source.remove_argument(load, keyword, "device")
+            if keyword.arg in PLACING - {"device", "device_map"}:
+                source.warnings.append(
+                    f"{source.name}, line {keyword.lineno}: {' '.join(source.of(keyword).split())} is dropped: "
+                    "the model is int4 already, and is placed after its load"
+                )
     chain: list[ast.Call] = []
     top: ast.expr = load
     while True:
@@ -653,11 +717,13 @@ def _edit_device(source: Source, settings: Settings, load: ast.Call) -> None:
         assert isinstance(call.func, ast.Attribute)
         method = call.func.attr
         if method == "to":
-            where = _constant(call.args[0]) if len(call.args) == 1 else None
-            if where is None:
+            where = _device(source, call)
+            if where is None and "bfloat16" in map(_last_name, [*call.args, *(k.value for k in call.keywords)]):
+                dropped.append(call)
+            elif where is None:
                 source.warnings.append(f"{source.name}, line {call.lineno}: {source.of(call)[-60:]} is left as it is")
                 placed = placed or cuda
-            elif where.startswith("cuda") != cuda:
+            elif where.split(":")[0] != settings.device:
                 dropped.append(call)
             else:
                 placed = placed or cuda
@@ -673,6 +739,66 @@ def _edit_device(source: Source, settings: Settings, load: ast.Call) -> None:
     if not placed:
         end = source.span(load)[1]
         source.edit(end, end, f".{wanted}()", "device")
+    inside = [
+        node for call in [*chain, *later] for argument in [*call.args, *call.keywords] for node in ast.walk(argument)
+    ]
+    return {id(node) for node in [*chain, *later, *inside]}
+
+
+def _device(source: Source, call: ast.Call) -> str | None:
+    """Return the device that ``.to(...)`` names, None for one that is computed or no device."""
+    where: ast.AST | None = call.args[0] if call.args else None
+    if where is None:
+        where = next((keyword.value for keyword in call.keywords if keyword.arg == "device"), None)
+    if isinstance(where, ast.Name):  # set to one text, anywhere
+        name = where.id
+        values = [
+            node.value
+            for node in ast.walk(source.tree)
+            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets)
+        ]
+        where = values[0] if len(values) == 1 else None
+    if isinstance(where, ast.Call) and _last_name(where.func) == "device" and where.args:
+        where = where.args[0]  # torch.device("mps")
+    told = _constant(where)
+    return told if told is not None and told.split(":")[0] in DEVICES else None
+
+
+def _edit_tensors(source: Source, settings: Settings, models: set[int]) -> None:
+    """Note that what is moved beside the model goes to its device."""
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or id(node) in models:
+            continue
+        if node.func.attr == "cuda" and settings.device == "cpu" and _last_name(node.func.value) != "torch":
+            source.edit(source.method_name(node)[0], source.span(node)[1], "cpu()", "device")
+        elif node.func.attr in ("to", "device") and len(node.args) == 1:
+            told = _constant(node.args[0])
+            if told is not None and told.split(":")[0] in DEVICES and told.split(":")[0] != settings.device:
+                source.edit(*source.span(node.args[0]), source.literal(settings.device), "device")
+
+
+def _one_gpu(source: Source, settings: Settings, call: ast.Call) -> None:
+    """Note that a load onto several GPUs becomes one onto the device: the former needs a package that is not there."""
+    if not any(
+        isinstance(node, ast.ImportFrom) and any((a.asname or a.name) in ("AutoModel", "*") for a in node.names)
+        for node in ast.walk(source.tree)
+    ):
+        raise source.refuse(
+            call, "load_model_on_gpus needs accelerate, which is not installed", "AutoModel.from_pretrained(...)"
+        )
+    for argument in [*call.args[1:], *call.keywords]:
+        if getattr(argument, "arg", "") not in PATH_KEYWORDS:
+            source.remove_argument(call, argument, "device")
+    for keyword in call.keywords:
+        if keyword.arg == "checkpoint_path":
+            start = source.span(keyword)[0]
+            source.edit(start, start + len("checkpoint_path"), "pretrained_model_name_or_path", "device")
+    source.edit(*source.span(call.func), "AutoModel.from_pretrained", "device")
+    source.insert_arguments(call, "trust_remote_code=True", "device")
+    source.warnings.append(
+        f"{source.name}, line {call.lineno}: the model is loaded on one GPU: several need accelerate, which is not "
+        "installed, and int4 fits into one"
+    )
 
 
 def _edit_loads(source: Source, settings: Settings) -> None:
@@ -695,16 +821,13 @@ def _edit_loads(source: Source, settings: Settings) -> None:
 
     if not any(loads_model(call) for call in loads):
         raise refusal(source.name, None, "no call that loads the model", "AutoModel.from_pretrained(...)")
+    models: set[int] = set()
     for call in _edit_paths(source, settings, loads):
-        if spread(call) and settings.device != "cuda":
-            raise refusal(
-                source.name,
-                call.lineno,
-                f"load_model_on_gpus needs GPUs, and the device is {settings.device}",
-                "AutoModel.from_pretrained(...), or device cuda",
-            )
-        if loads_model(call) and not spread(call):
-            _edit_device(source, settings, call)
+        if spread(call):
+            _one_gpu(source, settings, call)
+        if loads_model(call):
+            models |= _edit_device(source, settings, call)
+    _edit_tensors(source, settings, models)
 
 
 def _message(source: Source, role: str, content: ast.expr) -> str:
@@ -716,29 +839,19 @@ def _message(source: Source, role: str, content: ast.expr) -> str:
 
 def _edit_gradio(source: Source, settings: Settings) -> bool:
     """Note the edits that gradio 6 needs; tell whether it is a page of gradio, which can ask for a password."""
-    modules: set[str] = set()
-    classes: set[str] = set()
-    first = 0
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Import):
-            found = {alias.asname or alias.name for alias in node.names if alias.name == "gradio"}
-            modules |= found
-        elif isinstance(node, ast.ImportFrom) and node.module == "gradio":
-            found = {alias.asname or alias.name for alias in node.names}
-            classes |= found
-        else:
-            continue
-        first = first or (node.lineno if found else 0)
+    first = next(
+        (
+            node.lineno
+            for node in ast.walk(source.tree)
+            if (isinstance(node, ast.Import) and any(alias.name == "gradio" for alias in node.names))
+            or (isinstance(node, ast.ImportFrom) and node.module == "gradio")
+        ),
+        0,
+    )
     if not first:
         return False
-
-    def constructor(node: ast.AST) -> bool:
-        if not isinstance(node, ast.Call):
-            return False
-        func = node.func
-        if isinstance(func, ast.Attribute):
-            return isinstance(func.value, ast.Name) and func.value.id in modules
-        return isinstance(func, ast.Name) and func.id in classes
+    gradio = settle_gradio(source)
+    constructor = gradio.constructs
 
     chatbots = {"chatbot"} | {
         target.id
@@ -755,9 +868,17 @@ def _edit_gradio(source: Source, settings: Settings) -> bool:
             if settings.password_file:
                 secret = f"open({source.literal(settings.password_file)}).read().strip()"
                 wanted["auth"] = Code(f'("{PAGE_USER}", {secret})')
-            source.set_keywords(node, {**wanted, "share": False, "inbrowser": False}, "listen")
+            wanted |= {"share": False, "inbrowser": False}
+            classic = gradio.classic[".launch"]
+            source.set_keywords(node, wanted, "listen", classic.by_place if classic else ())
         elif isinstance(node, ast.Call) and _attribute_call(node, "style") and constructor(node.func.value):  # type: ignore[attr-defined]
-            _edit_style(source, node)
+            _edit_style(source, node, gradio)
+        elif isinstance(node, ast.Call) and _attribute_call(node, "style") and gradio.kind(node.func.value):  # type: ignore[attr-defined]
+            source.warnings.append(
+                f"{source.name}, line {node.lineno}: .style({', '.join(map(source.of, node.keywords))}) is dropped: "
+                "gradio 6 has no such method"
+            )
+            source.remove_method(node, "gradio")
         elif isinstance(node, ast.Call) and _attribute_call(node, "append"):
             argument = node.args[0] if len(node.args) == 1 else None
             on = _last_name(node.func.value)  # type: ignore[attr-defined]
@@ -790,15 +911,16 @@ def _edit_gradio(source: Source, settings: Settings) -> bool:
     return True
 
 
-def _edit_style(source: Source, call: ast.Call) -> None:
-    """Note that ``gr.X(...).style(kw)`` becomes ``gr.X(..., kw)``."""
+def _edit_style(source: Source, call: ast.Call, gradio: Gradio) -> None:
+    """Note that ``gr.X(...).style(kw)`` becomes ``gr.X(..., kw)``, as far as that takes them."""
     assert isinstance(call.func, ast.Attribute)
     constructor = call.func.value
     assert isinstance(constructor, ast.Call)
     present = {keyword.arg for keyword in constructor.keywords}
+    takes = gradio.takes(constructor)
     moved = []
     for keyword in call.keywords:
-        if keyword.arg in STYLE_KEPT and keyword.arg not in present:
+        if takes is not None and keyword.arg in takes.names and keyword.arg not in present:
             moved.append(source.of(keyword))
         else:
             source.warnings.append(
@@ -822,13 +944,17 @@ def _edit_servers(source: Source, settings: Settings) -> None:
                 isinstance(each, ast.ClassDef) and each.name == "ChatCompletionRequest" for each in source.tree.body
             ):
                 wanted["timeout_graceful_shutdown"] = 3  # to stop it does not wait for the end of an answer
+            # Each worker would load the model once more, and of an app that is given as an object there is one only.
+            alone = {"workers": 1, "reload": False}
+            wanted |= {keyword.arg: alone[keyword.arg] for keyword in node.keywords if keyword.arg in alone}
             source.set_keywords(node, wanted, "listen")
+            settle_uvicorn(source, node)
         elif node.func.attr == "json" and not node.args and names & {"ensure_ascii", "exclude_unset"}:
             start, end = source.method_name(node)
             source.edit(start, end, "model_dump_json", "pydantic")
             for keyword in node.keywords:
                 if keyword.arg == "ensure_ascii":
-                    source.remove_keyword(node, keyword, "pydantic")
+                    source.remove_argument(node, keyword, "pydantic")
 
 
 def _edit_api(source: Source, settings: Settings) -> bool:
@@ -884,7 +1010,11 @@ def _edit_api(source: Source, settings: Settings) -> bool:
         raise refusal(source.name, chat.lineno, "not in an async function of its own", "the form of upstream's script")
     inside = [node for node in calls if function_of(node) is endpoint]
     start = one(f"{stream.name}(...)", [c for c in inside if _last_name(c.func) == stream.name])
-    streams = [c for c in inside if any(k.arg == "media_type" for k in c.keywords) and isinstance(c.args[0], ast.Name)]
+    streams = [
+        c
+        for c in inside
+        if any(k.arg == "media_type" for k in c.keywords) and c.args and isinstance(c.args[0], ast.Name)
+    ]
     reply = one("EventSourceResponse(generate, media_type=...)", streams)
     arguments = [a for a in endpoint.args.args if a.annotation and ast.unparse(a.annotation) == "ChatCompletionRequest"]
     request = one("request: ChatCompletionRequest", arguments)
@@ -904,12 +1034,15 @@ def _edit_api(source: Source, settings: Settings) -> bool:
     source.edit(*source.span(request.annotation), "LimitedRequest, connection: Request", "api")
     given.insert(2, request.arg)
     before(first, f"answer = await run_in_threadpool(Answer, {', '.join(given)})")
-    source.insert_arguments(start, "answer", "api")
+    source.insert_arguments(start, "answer=answer" if start.keywords else "answer", "api")
     source.edit(*source.span(reply.args[0]), f"answer.told({source.of(reply.args[0])})", "api")
     source.insert_arguments(reply, f"background=BackgroundTask(answer.close, {source.of(reply.args[0])})", "api")
     source.edit(*source.span(chat), "await answer.whole(connection)", "api")
-    end = source.span(stream.args.args[-1].annotation or stream.args.args[-1])[1]
-    source.edit(end, end, ", answer", "api")
+    if not stream.args.args:
+        raise refusal(source.name, stream.lineno, f"{stream.name} takes no arguments by place", "upstream's script")
+    last = stream.args.defaults[-1] if stream.args.defaults else stream.args.args[-1].annotation or stream.args.args[-1]
+    end = source.span(last)[1]
+    source.edit(end, end, ", answer=None" if stream.args.defaults else ", answer", "api")
     source.edit(source.span(loop)[0], source.span(loop)[0], "async ", "api")
     source.edit(*source.span(loop.iter), "answer.parts", "api")
     for call in calls:
@@ -924,8 +1057,10 @@ def _plan_once(data: bytes, settings: Settings, name: str) -> tuple[list[Edit], 
     _edit_loads(source, settings)
     _edit_servers(source, settings)
     asks = [_edit_gradio(source, settings), _edit_api(source, settings)]
+    settle_streamlit(source)
     if settings.password_file and not any(asks):
         raise refusal(name, None, "nothing in it can ask for a password", "web_demo.py, openai_api.py, or no password")
+    source.settle_arguments()
     return sorted(source.edits, key=lambda edit: (edit.start, edit.end)), source.warnings
 
 
@@ -957,12 +1092,30 @@ def plan(
     # The proof that the edits did what they should: the result parses and needs no further edit.
     try:
         again = _plan_once(apply(data, made), settings, name)[0]
-    except (Failure, ValueError) as error:
-        line = made[0].line if made else None
-        raise refusal(name, line, f"an edit here would break the script ({error})", "a form as upstream's") from None
+    except (Refused, ValueError) as error:
+        line = _line_before(data, made, error.line) if isinstance(error, Refused) else None
+        reason = error.reason if isinstance(error, Refused) else str(error)
+        line = line or (made[0].line if made else None)
+        raise refusal(name, line, f"an edit here would break the script: {reason}", "a form as upstream's") from None
     if len(again) > len(edits) - len(made):
-        raise refusal(name, again[0].line, "an edit here does not settle", "a form as upstream's")
+        line = _line_before(data, made, again[0].line)
+        raise refusal(name, line, "an edit here does not settle", "a form as upstream's")
     return made, notes
+
+
+def _line_before(data: bytes, edits: list[Edit], line: int | None) -> int | None:
+    """Return the line of ``data`` that a line of what the edits make of it comes from."""
+    if line is None:
+        return None
+    patched = apply(data, edits)
+    starts = _line_starts(patched)
+    at = starts[min(line, len(starts)) - 1]
+    shift = 0
+    for edit in edits:
+        if edit.start + shift + len(edit.new) > at:
+            return edit.line if edit.start + shift <= at else bisect.bisect_right(_line_starts(data), at - shift)
+        shift += len(edit.new) - (edit.end - edit.start)
+    return bisect.bisect_right(_line_starts(data), at - shift)
 
 
 def _line_starts(data: bytes) -> list[int]:

@@ -10,7 +10,8 @@ import pytest
 from ansible.module_utils.chatglm import checks, guard
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = sorted((ROOT / "library").glob("*.py"))
+# One without a main is done by an action plugin, and says here only what it does.
+MODULES = sorted(path for path in (ROOT / "library").glob("*.py") if "def main" in path.read_text())
 SECRET = "a-secret-word"
 
 

@@ -356,6 +356,7 @@ def test_the_role_fills_in_the_launcher(tmp_path):
         "hosts": "localhost",
         "gather_facts": False,
         "vars": {**settings, "chatglm_plan": {"device": "cuda", "gpu": gpu}, "chatglm_host": {"gpus": [gpu, gpu]}},
+        "vars_files": [str(LAUNCHER.parents[2] / "chatglm" / "vars" / "main.yml")],
         "roles": ["web_demo"],
     }
     (tmp_path / "play.json").write_text(json.dumps([play]))

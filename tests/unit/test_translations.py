@@ -24,9 +24,11 @@ YAML = sorted([*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "playbooks").gl
 
 MADE = {"Failure": 0, "Refusal": 1, "Verdict": 2, "refusal": 2, "TransferError": 1}
 """What an error is made by, and the first of its arguments that is a text."""
-SECOND = {"lock.hold", "Finding"}
+SECOND = {"lock.hold", "Finding", "refuse"}
 """Calls whose texts begin with the second argument."""
-TOLD = re.compile(r"^(lock\.hold|Finding|tell|module\.warn)$|\b(warnings|notes|texts|remedies)('\])?\.append$")
+TOLD = re.compile(
+    r"^(lock\.hold|Finding|tell|module\.warn)$|\brefuse$|\b(warnings|notes|texts|remedies)('\])?\.append$"
+)
 """Other calls that are given a text for users: a lock's reason, the doctor's finding, warnings."""
 RETURNED = {"due_reason", "_note", "damage", "interpreter_fault"}
 """Functions that return one."""

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from ansible.module_utils.chatglm import web_demo_patch
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.web_demo_patch import Record, Settings, apply, plan, revert, settle
 
@@ -392,9 +393,16 @@ def test_the_literal_has_the_value_of_the_path_in_every_encoding(path, encoding)
 
 def test_load_on_several_gpus():
     source = load('model = load_model_on_gpus("THUDM/chatglm2-6b", num_gpus=2)')
-    assert patched(source).splitlines()[1] == f'model = load_model_on_gpus("{CUDA.model_path}", num_gpus=2)'
-    with pytest.raises(Failure, match=r"web_demo.py, line 2: load_model_on_gpus needs GPUs, and the device is cpu"):
-        settle(source, None, CPU, "web_demo.py")
+    for settings, chain in ((CUDA, "cuda"), (CPU, "float")):
+        want = f'AutoModel.from_pretrained("{CUDA.model_path}", trust_remote_code=True).{chain}()'
+        assert patched(source, settings).splitlines()[1] == f"model = {want}"
+    (note,) = settle(source, None, CUDA, "web_demo.py").warnings
+    assert note.startswith("web_demo.py, line 2: the model is loaded on one GPU")
+    named = b'from transformers import AutoModel\nm = load_model_on_gpus(num_gpus=2, checkpoint_path="chatglm", x=1)\n'
+    want = f'm = AutoModel.from_pretrained(pretrained_model_name_or_path="{CUDA.model_path}", trust_remote_code=True)'
+    assert patched(named).splitlines()[1] == f"{want}.cuda()"
+    with pytest.raises(Failure, match=r"web_demo.py, line 1: load_model_on_gpus needs accelerate"):
+        patched('m = load_model_on_gpus("chatglm")')
 
 
 # -- servers
@@ -709,3 +717,108 @@ def test_nothing_to_revert_without_a_record():
     done = revert(b"x = 1\n", None, "/x/web_demo.py")
     assert done.data == b"x = 1\n"
     assert done.warnings == ["web_demo.py: no record of a patch was found, so there is nothing to revert"]
+
+
+# -- kinds found in forks
+
+
+@pytest.mark.parametrize(
+    ("line", "cuda", "cpu"),
+    [
+        ("AutoModel.from_pretrained(P, load_in_8bit=True)", "AutoModel.from_pretrained(P).cuda()",
+         "AutoModel.from_pretrained(P).float()"),
+        ("AutoModel.from_pretrained(P, load_in_4bit=True, trust_remote_code=True, device_map='auto').eval()",
+         "AutoModel.from_pretrained(P, trust_remote_code=True).cuda().eval()",
+         "AutoModel.from_pretrained(P, trust_remote_code=True).float().eval()"),
+        ("AutoModel.from_pretrained(P).half().to('mps')", "AutoModel.from_pretrained(P).half().cuda()",
+         "AutoModel.from_pretrained(P).float()"),
+        ("AutoModel.from_pretrained(P).to('hpu', dtype=torch.bfloat16)", "AutoModel.from_pretrained(P).cuda()",
+         "AutoModel.from_pretrained(P).float()"),
+        ("AutoModel.from_pretrained(P).to(torch.device('mps'))", "AutoModel.from_pretrained(P).cuda()",
+         "AutoModel.from_pretrained(P).float()"),
+        ("AutoModel.from_pretrained(P).to(torch.bfloat16)", "AutoModel.from_pretrained(P).cuda()",
+         "AutoModel.from_pretrained(P).float()"),
+        ("AutoModel.from_pretrained(P).to(device='cuda:0')", "AutoModel.from_pretrained(P).to(device='cuda:0')",
+         "AutoModel.from_pretrained(P).float()"),
+    ],
+)  # fmt: skip
+def test_loads_of_other_machines(line, cuda, cpu):
+    source = load("model = " + line.replace("P", '"THUDM/chatglm2-6b"'))
+    for settings, want in ((CUDA, cuda), (CPU, cpu)):
+        assert patched(source, settings).splitlines()[1] == "model = " + want.replace("P", f'"{CUDA.model_path}"')
+
+
+def test_a_device_that_a_name_is_set_to_is_known():
+    source = 'from x import *\nDEVICE = "mps"\nm = AutoModel.from_pretrained("chatglm").to(DEVICE)\n'
+    assert patched(source).splitlines()[2] == f'm = AutoModel.from_pretrained("{CUDA.model_path}").cuda()'
+
+
+@pytest.mark.parametrize(
+    ("before", "cuda", "cpu"),
+    [
+        ("inputs = tok([q]).to('cuda')", "inputs = tok([q]).to('cuda')", 'inputs = tok([q]).to("cpu")'),
+        ("inputs = tok([q]).to('mps')", 'inputs = tok([q]).to("cuda")', 'inputs = tok([q]).to("cpu")'),
+        ("x = torch.tensor([1]).cuda()", "x = torch.tensor([1]).cuda()", "x = torch.tensor([1]).cpu()"),
+        ("d = torch.device('mps')", 'd = torch.device("cuda")', 'd = torch.device("cpu")'),
+        ("x = y.to('file')", "x = y.to('file')", "x = y.to('file')"),
+    ],
+)
+def test_what_is_moved_beside_the_model(before, cuda, cpu):
+    head = f'model = AutoModel.from_pretrained("{CUDA.model_path}")'
+    for settings, chain, want in ((CUDA, ".cuda()", cuda), (CPU, ".float()", cpu)):
+        assert patched(f"{head}{chain}\n{before}\n", settings) == f"{head}{chain}\n{want}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "then"),
+    [
+        # a call by name, and a parameter with a default
+        (["predict(query, history, request.model)", "model_id: str):"],
+         ["predict(query, history, model_id=request.model)", "model_id: str = 'x'):"],
+         ["predict(query, history, model_id=request.model, answer=answer)", "model_id: str = 'x', answer=None):"]),
+        (["predict(query, history, request.model)", "model_id: str):"],
+         ["predict(query, history, request.model, **more)", "model_id: str, **more):"],
+         ["predict(query, history, request.model, **more, answer=answer)", "model_id: str, answer, **more):"]),
+        (["predict(query, history, request.model)", "model_id: str):"],
+         ["predict(query, history, model_id=request.model)", "*, model_id: str):"],
+         ["(query, history, model_id=request.model, answer=answer)", "List[List[str]], answer, *, model_id: str):"]),
+        # another answer with a media type, and one without a generator
+        (["async def predict"],
+         ["def page():\n    return Response(content='a', media_type='text/html')\n\nasync def predict"],
+         ["content='a'"]),
+        (["    response, _ = "],
+         ["    if not query:\n        return Response(content='a', media_type='text/plain')\n    response, _ = "],
+         ["Response(content='a', media_type='text/plain')", "EventSourceResponse(answer.told(generate)"]),
+    ],
+)  # fmt: skip
+def test_openai_api_of_forks(old, new, then):
+    text = OPENAI
+    for before, after in zip(old, new, strict=True):
+        assert before in text
+        text = text.replace(before, after)
+    done = patched(text)
+    for part in then:
+        assert part in done
+    assert patched(done) == done
+
+
+def test_a_refusal_is_one_and_names_a_line_of_the_users_file():
+    text = OPENAI.replace("(query, history, request.model)", "(query, history, request.model, answer=1)")
+    line = next(number for number, each in enumerate(text.splitlines(), 1) if "answer=1" in each)
+    with pytest.raises(Failure) as caught:
+        patched(text)
+    told = str(caught.value)
+    assert told.count("Found:") == told.count("Expected:") == 1
+    assert f"web_demo.py, line {line}: an edit here would break the script: Python cannot parse it" in told
+    assert len(text.splitlines()) >= line
+
+
+def test_the_line_of_a_refusal_is_counted_before_the_edits():
+    text = PAGE.replace("gr.State([])", "gr.State([ ])") + "demo.queue(1)\n"
+    lines = text.encode().splitlines(keepends=True)
+    edits, _ = plan(text.encode(), CUDA)
+    patched_text = apply(text.encode(), edits)
+    for number, line in enumerate(patched_text.splitlines(keepends=True), 1):
+        before = web_demo_patch._line_before(text.encode(), edits, number)
+        if lines.count(line) == 1:
+            assert lines[before - 1] == line
