@@ -102,7 +102,7 @@ options:
         type: str
         default: ""
   check_sources_when:
-    description: V(auto) asks only while this installation has no proof yet, V(always) and V(never) as they say.
+    description: V(auto) asks only until a proof was tried, for which all had been fetched, V(always) and V(never) as they say.
     type: str
     choices: [auto, always, never]
     default: auto
@@ -199,7 +199,8 @@ facts:
       type: dict
       description: "dxg, wsl_libcuda, libcuda (path, error, code), loader_libcuda, driver, driver_cuda, smi (path, rc,
         error, trouble), linux_driver_packages (looked for in WSL only)."
-    installed: {type: dict, description: "weights (bytes there), torch (build in the virtualenv), proven."}
+    installed: {type: dict, description: "weights (bytes there), torch (build in the virtualenv), tried (a proof was made,
+      whatever it showed), proven, and proven_on (its device)."}
     sources: {type: list, description: "The groups asked, with reachable, status, error of each address."}
     injected: {type: list, description: Names of the facts that were given.}
 plan:
@@ -469,7 +470,7 @@ def ask_source(url: str, ca_bundle: str) -> dict[str, Any]:
 
 
 def look_at_installation(home: str, model_dir: str) -> dict[str, Any]:
-    """Return what is installed already: bytes of weights, torch build, whether a proof was recorded."""
+    """Return what is installed already: bytes of weights, torch build, and what the record of the last proof says."""
     weights = 0
     for folder, _, names in os.walk(model_dir):
         for name in names:
@@ -483,7 +484,16 @@ def look_at_installation(home: str, model_dir: str) -> dict[str, Any]:
     for path in Path(home, "venv").glob("lib/python3*/site-packages/torch-*.dist-info"):
         version = path.name[len("torch-") : -len(".dist-info")]
         torch = "cpu" if version.endswith("+cpu") else version.partition("+")[0]
-    return {"weights": weights, "torch": torch, "proven": os.path.isfile(os.path.join(home, "state", "proof.json"))}
+    proof = read_json(os.path.join(home, "state", "proof.json"))
+    proof = proof if isinstance(proof, dict) else {}
+    settings = proof.get("settings")
+    return {
+        "weights": weights,
+        "torch": torch,
+        "tried": bool(proof),
+        "proven": proof.get("verdict") == "ok",  # a record of a proof that failed is no proof
+        "proven_on": str(settings.get("device", "")) if isinstance(settings, dict) else "",
+    }
 
 
 def look_at_managed_python(home: str, downloads: str, in_use: str) -> dict[str, Any]:
@@ -519,7 +529,7 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
     installed = look_at_installation(home, params["model_dir"] or os.path.join(home, "models"))
     groups = []
     when = params["check_sources_when"]
-    if when == "always" or (when == "auto" and not installed["proven"]):
+    if when == "always" or (when == "auto" and not installed["tried"]):
         groups = [{**group, "urls": host.http_urls(group["urls"])} for group in params["check_sources"]]
     # As it was when the virtualenv was proven: an interpreter that was written there since is not run.
     stamp = read_json(os.path.join(home, "venv", ".chatglm-env.json"))  # python_env's

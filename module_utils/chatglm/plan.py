@@ -280,7 +280,7 @@ def gpu_refusals(gpu: dict[str, Any], facts: dict[str, Any], settings: Settings)
                 CPU_OPTION,
             )
         )
-    elif free is not None and free < need and not _busy_with_ours(facts):
+    elif free is not None and free < need and not _busy_with_ours(facts, "cuda"):
         refusals.append(
             Refusal(
                 "gpu_memory",
@@ -293,10 +293,11 @@ def gpu_refusals(gpu: dict[str, Any], facts: dict[str, Any], settings: Settings)
     return refusals
 
 
-def _busy_with_ours(facts: dict[str, Any]) -> bool:
-    """Whether memory in use says nothing: this installation is proven, or its own chat runs and holds the memory."""
+def _busy_with_ours(facts: dict[str, Any], device: str) -> bool:
+    """Whether memory in use says nothing: all is proven on that device, or the own chat runs and holds the memory."""
     ours = (facts["port"]["owner"] or {}).get("ours") or facts.get("service", {}).get("active")
-    return bool(facts["installed"]["proven"] or ours)
+    installed = facts["installed"]
+    return bool((installed["proven"] and installed.get("proven_on", device) == device) or ours)
 
 
 def choose_python(facts: dict[str, Any], settings: Settings) -> tuple[dict[str, str], Refusal | None]:
@@ -481,7 +482,7 @@ def size_checks(facts: dict[str, Any], settings: Settings, torch: str) -> tuple[
     memory = facts["memory"]
     have, need = memory["available"] + memory["swap_free"], settings.min_memory_gb * GIB
     parts = f"{gigabytes(memory['available'])} of memory available and {gigabytes(memory['swap_free'])} of swap free"
-    if have < need and _busy_with_ours(facts):
+    if have < need and _busy_with_ours(facts, "cpu" if settings.device == "cpu" else "cuda"):
         warnings.append(f"{parts}: too little to load the model once more ({settings.min_memory_gb:.1f} GB)")
     elif have < need:
         size = int(settings.min_memory_gb) + 1
@@ -666,7 +667,7 @@ def likely_plan(facts: dict[str, Any], settings: Settings, seen: Plan) -> Plan:
 def gpu_warnings(gpu: dict[str, Any], facts: dict[str, Any], settings: Settings) -> list[str]:
     """Return warnings on the memory of the chosen GPU."""
     free = gpu["memory_free"]
-    if _busy_with_ours(facts):
+    if _busy_with_ours(facts, "cuda"):
         return []
     if free is None:
         return [f"how much memory is free on {gpu['name']} is unknown (nvidia-smi does not tell)"]

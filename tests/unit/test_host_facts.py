@@ -179,10 +179,18 @@ def test_installed(run, tmp_path):
         stream.write(b"x" * 4096)
         stream.truncate(1 << 30)
     (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "proof.json").write_text("{}")
-    installed = run(home=str(tmp_path))["facts"]["installed"]
+    told = []
+    for record in (
+        {"verdict": "ok", "settings": {"device": "cpu"}},
+        {"verdict": "failed", "settings": {"device": "cuda"}},
+        {"verdict": "ok", "settings": []},
+        [],
+    ):
+        (tmp_path / "state" / "proof.json").write_text(json.dumps(record))
+        installed = run(home=str(tmp_path))["facts"]["installed"]
+        told.append((installed["tried"], installed["proven"], installed["proven_on"]))
+    assert told == [(True, True, "cpu"), (True, False, "cuda"), (True, True, ""), (False, False, "")]
     assert installed["torch"] == "cpu"
-    assert installed["proven"] is True
     assert 8192 + 4096 <= installed["weights"] < 1 << 20
 
 
@@ -224,7 +232,7 @@ def test_sources(run, tmp_path, server, free_port, monkeypatch):
     ]
     assert run(home=str(tmp_path), check_sources=groups, check_sources_when="never")["facts"]["sources"] == []
     (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "proof.json").write_text("{}")
+    (tmp_path / "state" / "proof.json").write_text('{"verdict": "failed"}')
     assert run(home=str(tmp_path), check_sources=groups)["facts"]["sources"] == []
     assert run(home=str(tmp_path), check_sources=groups, check_sources_when="always")["facts"]["sources"] == told
 

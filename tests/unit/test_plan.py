@@ -394,6 +394,14 @@ def test_disk_needed(installed, torch, expected):
     assert plan.disk_needed(facts(installed=installed), plan.Settings(), torch) / GIB == pytest.approx(expected)
 
 
+def test_a_proof_on_another_device_excuses_nothing():
+    proven = {"proven": True, "proven_on": "cpu"}
+    assert codes(judge(facts(gpus=[gpu(total=6.0, free=1.0)], installed=proven))) == ["gpu_memory"]
+    assert codes(judge(facts(memory={"available": GIB, "swap_free": 0}, installed=proven))) == ["memory"]
+    short = facts(memory={"available": GIB, "swap_free": 0}, installed={**proven, "proven_on": "cuda"})
+    assert codes(judge(short, device="cpu")) == ["memory"]
+
+
 def test_memory_is_not_refused_while_proven():
     outcome = judge(facts(memory={"available": GIB, "swap_free": 0}, installed={"proven": True}))
     assert outcome.refusals == []
