@@ -185,6 +185,7 @@ import os
 import shutil
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +214,7 @@ from ansible.module_utils.chatglm.files import read_json, unusable, user_name, w
 from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.processes import source_of
 
-PARTS = (command, failure, files, host, libcuda_worker, messages, network_environment)
+PARTS = (command, failure, files, host, libcuda_worker, lock, messages, network_environment)
 PARTS += (page, processes, seal, service, streamlit_page, streamlit_worker, translations, unit)
 PROGRAM = """\
 #!{python} -IB
@@ -371,6 +372,29 @@ def plan_service(
     return [*todo, "restart"] if stale or "write" in todo or not state["current"] else todo
 
 
+@dataclass
+class Seen:
+    """What was observed, and what is planned from it.
+
+    Attributes:
+        result: the module's result.
+        stale: content and mode of the files to write, by path.
+        new_link: whether the link to the command is to be made.
+        told: what the user has to know.
+
+    """
+
+    result: dict[str, Any]
+    stale: dict[str, tuple[bytes, int]]
+    new_link: bool
+    told: list[str]
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is something to do, here or as root."""
+        return bool(self.stale or self.new_link or self.result["todo"])
+
+
 def present(module: AnsibleModule) -> dict[str, Any]:
     """Write the command; look at the service, and without systemd start it.
 
@@ -379,7 +403,46 @@ def present(module: AnsibleModule) -> dict[str, Any]:
         OSError: a file cannot be written.
 
     """
-    params = module.params
+    seen = observe(module.params, check=module.check_mode)
+    if not module.check_mode and seen.needed:
+        with lock.hold(module.params, "setting up the service", module.warn):
+            # A rival may have set it up, or started the chat, while this one waited.
+            seen = observe(module.params)
+            act(module.params, seen)
+    for text in seen.told:
+        module.warn(text)
+    return seen.result
+
+
+def act(params: dict[str, Any], seen: Seen) -> None:
+    """Write the files and, where that needs no root, stop and start the service.
+
+    Raises:
+        Failure: the service cannot be stopped or started.
+        OSError: a file cannot be written.
+
+    """
+    home = params["home"]
+    if not seen.needed:
+        return
+    for path, (content, mode) in seen.stale.items():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write_atomic(path, content, mode)
+    for name in unit.WRITABLE:  # the sandbox shows only what is there
+        os.makedirs(os.path.join(home, name), exist_ok=True)
+    if seen.new_link:
+        link(os.path.join(home, "bin", "chatglm"))
+    if not seen.result["root"]:
+        run_background(home, seen.result["todo"])
+
+
+def observe(params: dict[str, Any], check: bool = False) -> Seen:
+    """Look at the command's files and at the service, and plan; changes nothing.
+
+    Raises:
+        Failure: a unit of another installation is in the way.
+
+    """
     home = params["home"]
     kind = "none" if params["service"] == "none" else "systemd" if service.booted() else "background"
     state = service.observe(home, params["unit_path"])
@@ -402,18 +465,19 @@ def present(module: AnsibleModule) -> dict[str, Any]:
     todo = plan_service(kind, state, text, enabled=enabled, stale=bool(own), by_hand=by_hand)
     root = kind == "systemd" or "remove" in todo
     host_name, port = page.Page(params["url"], 1).host, params["port"]
+    told: list[str] = []
     # What is to be stopped first holds the port itself.
     if "start" in todo and "stop" not in todo and not processes.port_free(host_name, port):
         todo.remove("start")
-        module.warn(
+        told.append(
             f"port {port} is held by {processes.port_owner(port)}: the service is not started beside it. Stop that, "
             "then: chatglm start"
         )
     if note and kind != "none":
-        module.warn(note)
+        told.append(note)
     result: dict[str, Any] = {
         "home": home,  # with no ~ in it, which is another's as root
-        "changed": bool(stale or new_link or (todo and (module.check_mode or not root))),
+        "changed": bool(stale or new_link or (todo and (check or not root))),
         "kind": kind,
         "todo": todo,
         "root": root,
@@ -432,19 +496,7 @@ def present(module: AnsibleModule) -> dict[str, Any]:
     if "write" in todo or "remove" in todo:
         header = {"before_header": params["unit_path"], "after_header": params["unit_path"]}
         result["diff"].append({**header, "before": state["unit"], "after": text})
-    if module.check_mode or not (stale or new_link or todo):
-        return result
-    with lock.hold(params, "setting up the service", module.warn):
-        for path, (content, mode) in stale.items():
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            write_atomic(path, content, mode)
-        for name in unit.WRITABLE:  # the sandbox shows only what is there
-            os.makedirs(os.path.join(home, name), exist_ok=True)
-        if new_link:
-            link(os.path.join(home, "bin", "chatglm"))
-        if not root:
-            run_background(home, todo)
-    return result
+    return Seen(result, stale, new_link, told)
 
 
 def difference(home: str, stale: dict[str, tuple[bytes, int]]) -> list[dict[str, str]]:
@@ -511,23 +563,42 @@ def act_unit(module: AnsibleModule) -> dict[str, Any]:
 
     """
     params = module.params
-    todo = list(params["todo"])
-    result = {"changed": bool(todo)}
-    if module.check_mode or not todo:
-        return result
-    if "stop" in todo:
-        service.stop_background(params["home"])
-    if "remove" in todo:
-        service.systemctl("stop", unit.NAME)
-        systemd("disable", unit.NAME)
-        os.unlink(params["unit_path"])
-        service.systemctl("daemon-reload")
-        return result
-    # What a rival proves needs the port; and it may have started the service meanwhile.
+    if module.check_mode or not params["todo"]:
+        return {"changed": bool(params["todo"])}
+    # What a rival proves needs the port; and it may have done all this meanwhile.
     with lock.hold(params, "starting the service", module.warn):
         state = service.observe(params["home"], params["unit_path"])
-        change_unit(params, [] if todo == ["start"] and state["active"] else todo)
-    return result
+        todo = still_to_do(params, state)
+        if {"stop", "remove"} & set(todo):
+            service.stop_background(params["home"])
+        if "remove" in todo:
+            service.systemctl("stop", unit.NAME)
+            systemd("disable", unit.NAME)
+            os.unlink(params["unit_path"])
+            service.systemctl("daemon-reload")
+        else:
+            change_unit(params, todo)
+    return {"changed": bool(todo)}
+
+
+def still_to_do(params: dict[str, Any], state: dict[str, Any]) -> list[str]:
+    """Return what of the plan that was made without the lock is to be done in the state that was seen under it.
+
+    Raises:
+        Failure: a unit of another installation has come.
+
+    """
+    if state["foreign"]:
+        raise Failure(
+            f"{params['unit_path']} belongs to another program",
+            "no other unit of that name",
+            "run the play again: it looks at that unit, and says what to do",
+        )
+    kind = "none" if "remove" in params["todo"] else "systemd"
+    enabled = state["show"].get("UnitFileState") == "enabled"
+    now = plan_service(kind, state, params["unit"], enabled=enabled, stale=False)
+    starts = {"start", "restart"}
+    return [word for word in now if word in params["todo"] or (word in starts and starts & set(params["todo"]))]
 
 
 def change_unit(params: dict[str, Any], todo: list[str]) -> None:
@@ -579,14 +650,18 @@ def stopped(module: AnsibleModule) -> dict[str, Any]:
         Failure: it does not end.
 
     """
-    home = module.params["home"]
-    state = service.observe(home, module.params["unit_path"])
-    if state["active"] and not module.check_mode:
-        if state["kind"] == "systemd":
-            systemd("stop", unit.NAME)
-        else:
-            run_background(home, ["stop"])
-    return {"changed": state["active"]}
+    params = module.params
+    home = params["home"]
+    active = bool(service.observe(home, params["unit_path"])["active"])
+    if active and not module.check_mode:
+        with lock.hold(params, "stopping the service", module.warn):
+            state = service.observe(home, params["unit_path"])
+            active = bool(state["active"])
+            if active and state["kind"] == "systemd":
+                systemd("stop", unit.NAME)
+            elif active:
+                run_background(home, ["stop"])
+    return {"changed": active}
 
 
 def answering(module: AnsibleModule) -> dict[str, Any]:

@@ -102,7 +102,7 @@ options:
         type: str
         default: ""
   check_sources_when:
-    description: V(auto) asks only until a proof was tried, for which all had been fetched, V(always) and V(never) as they say.
+    description: V(auto) asks only until a proof was tried, for which all had been fetched.
     type: str
     choices: [auto, always, never]
     default: auto
@@ -199,8 +199,8 @@ facts:
       type: dict
       description: "dxg, wsl_libcuda, libcuda (path, error, code), loader_libcuda, driver, driver_cuda, smi (path, rc,
         error, trouble), linux_driver_packages (looked for in WSL only)."
-    installed: {type: dict, description: "weights (bytes there), torch (build in the virtualenv), tried (a proof was made,
-      whatever it showed), proven, and proven_on (its device)."}
+    installed: {type: dict, description: "weights (bytes there), torch (build in the virtualenv), tried (a proof was
+      made, whatever it showed), proven, and proven_on (its device)."}
     sources: {type: list, description: "The groups asked, with reachable, status, error of each address."}
     injected: {type: list, description: Names of the facts that were given.}
 plan:

@@ -169,6 +169,7 @@ import signal
 import tempfile
 import time
 import urllib.parse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -426,10 +427,17 @@ def prove(params: dict[str, Any], demands: smoke.Demands, folder: Path) -> dict[
     return {"report": report, "verdicts": verdicts, "log": log}
 
 
-def run(module: AnsibleModule) -> None:
-    """Observe, plan, act, record."""
-    params = module.params
-    parse_url(params["url"])
+@dataclass
+class Seen:
+    """What was observed: the record of the last proof, what a new one would be made of, and why it is due."""
+
+    old: dict[str, Any]
+    new: dict[str, Any]
+    reason: str
+
+
+def observe(params: dict[str, Any], mode: str, repaired: list[str]) -> Seen:
+    """Look at the record, and at what it has to hold for; changes nothing."""
     subject = dict(params["subject"])
     launcher = params["launcher"]
     subject["launcher"] = sha256_file(launcher) if os.path.isfile(launcher) else None
@@ -438,27 +446,31 @@ def run(module: AnsibleModule) -> None:
     settings = {name: params[name] for name in SETTINGS}
     test = digest_of([source_of(part) for part in (smoke, smoke_worker, page_client, streamlit_page, streamlit_worker)])
     record = read_json(params["proof"])
-    reason = smoke.due_reason(record, subject, settings, test, mode=params["mode"], repaired=params["repaired"])
-    old = record if isinstance(record, dict) else {}
-    result: dict[str, Any] = {"due": bool(reason), "due_reason": reason, "changed": bool(reason)}
-    if not reason:
-        still_proven(module, old, "and nothing has changed since")
-    before = {"verdict": old.get("verdict", "none"), "subject": old.get("subject", {})}
-    result["diff"] = {"before": before, "after": {"verdict": "ok", "subject": subject}}
+    reason = smoke.due_reason(record, subject, settings, test, mode=mode, repaired=repaired)
+    key = smoke.proof_key(subject, settings, test)
+    new = {"key": key, "subject": subject, "settings": settings, "test": test}
+    return Seen(record if isinstance(record, dict) else {}, new, reason)
+
+
+def run(module: AnsibleModule) -> None:
+    """Observe, plan, act, record."""
+    params = module.params
+    parse_url(params["url"])
+    seen = observe(params, params["mode"], params["repaired"])
+    result: dict[str, Any] = {"due": bool(seen.reason), "due_reason": seen.reason, "changed": bool(seen.reason)}
+    if not seen.reason:
+        still_proven(module, seen.old, "and nothing has changed since")
+    before = {"verdict": seen.old.get("verdict", "none"), "subject": seen.old.get("subject", {})}
+    result["diff"] = {"before": before, "after": {"verdict": "ok", "subject": seen.new["subject"]}}
     if module.check_mode:
-        module.exit_json(**result, msg=f"would prove the chat: {reason}", verdict="due")
-    new: dict[str, Any] = {
-        "key": smoke.proof_key(subject, settings, test),
-        "subject": subject,
-        "settings": settings,
-        "test": test,
-    }
-    give_way(module, result, service.observe(home_of(launcher)))
+        module.exit_json(**result, msg=f"would prove the chat: {seen.reason}", verdict="due")
     with lock.hold(params, "proving the chat", module.warn):
-        found = read_json(params["proof"])
-        if found != record and not smoke.due_reason(found, subject, settings, test, mode="auto"):
-            still_proven(module, found, "by another run while this one waited for it")
-        make_proof(module, new, result)
+        # A rival may have proven it, changed it, or started the service, while this one waited.
+        now = observe(params, "auto", [])
+        if now.old != seen.old and not now.reason:
+            still_proven(module, now.old, "by another run while this one waited for it")
+        give_way(module, result, service.observe(home_of(params["launcher"])))
+        make_proof(module, now.new, result)
 
 
 def give_way(module: AnsibleModule, result: dict[str, Any], running: dict[str, Any]) -> None:

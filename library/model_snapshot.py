@@ -679,6 +679,8 @@ class Snapshot:
         self.result["extra_files"], unfinished = self.others()
         if unfinished and not self.module.check_mode:
             with lock.hold(self.p, f"clearing up in {self.dest}", self.module.warn):
+                # Unless another run is to go on with them: one that wants another revision, say.
+                unfinished = [] if self.look_around() else self.others()[1]
                 for name in unfinished:  # every file is good now: nobody will go on with these
                     (self.dest / name).unlink(missing_ok=True)
         return self.result

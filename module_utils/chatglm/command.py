@@ -17,7 +17,7 @@ import sys
 import time
 from typing import Any
 
-from . import service, translations, unit
+from . import lock, service, translations, unit
 from .failure import Failure
 from .files import read_json
 from .messages import say, spoken, width
@@ -27,6 +27,7 @@ from .streamlit_page import client
 
 COMMANDS = ("start", "stop", "restart", "status", "logs", "chat", "doctor", "where", "help")
 LOAD_TIMEOUT = 900.0
+LOCK_TIMEOUT = 10.0  # seconds; a run of the play may take an hour
 LIBRARY = os.path.dirname(os.path.abspath(__file__))
 STOPPED = 3  # as systemctl status
 
@@ -59,6 +60,10 @@ class Chat:
     def page(self, timeout: float = 600.0) -> Page:
         """Return a session with the page, signed in where it asks for that."""
         return client(self.app, self.url, timeout, self.home)
+
+    def warn(self, text: str) -> None:
+        """Write a line that a module gave, in the user's language."""
+        print((self.language == "zh" and translations.chinese(text)) or text, file=sys.stderr)
 
     def state(self) -> dict[str, Any]:
         """Look at the service."""
@@ -108,21 +113,29 @@ def wait(chat: Chat, seconds: float = LOAD_TIMEOUT) -> int:
 
 def start(chat: Chat, options: argparse.Namespace) -> int:
     """Start the service, unless it runs."""
-    state = chat.state()
-    if not state["active"]:
-        page = chat.page()
-        if not port_free(page.host, page.port):
-            chat.tell("taken", port=page.port, owner=port_owner(page.port))
-            return 1
-        if chat.kind(state) == "systemd":
-            # After too many crashes systemd starts nothing until that is forgotten.
-            if state["show"].get("ActiveState") == "failed" and as_root(chat, "reset-failed", unit.NAME):
+    if not chat.state()["active"]:
+        # Two at once would start two; and what a run of the play is at needs the port and the memory.
+        guard = {"lock": os.path.join(chat.home, "state", "lock"), "lock_timeout": LOCK_TIMEOUT}
+        with lock.hold(guard, "starting the chat", chat.warn):
+            state = chat.state()
+            if not state["active"] and not launch(chat, state):
                 return 1
-            if as_root(chat, "start", unit.NAME):
-                return 1
-        else:
-            service.start_background(chat.home, sys.executable)
     return 0 if options.no_wait else wait(chat)
+
+
+def launch(chat: Chat, state: dict[str, Any]) -> bool:
+    """Start the service, which does not run; tell whether that worked."""
+    page = chat.page()
+    if not port_free(page.host, page.port):
+        chat.tell("taken", port=page.port, owner=port_owner(page.port))
+        return False
+    if chat.kind(state) == "systemd":
+        # After too many crashes systemd starts nothing until that is forgotten.
+        if state["show"].get("ActiveState") == "failed" and as_root(chat, "reset-failed", unit.NAME):
+            return False
+        return not as_root(chat, "start", unit.NAME)
+    service.start_background(chat.home, sys.executable)
+    return True
 
 
 def stop(chat: Chat, _options: argparse.Namespace) -> int:

@@ -48,6 +48,9 @@ def _open(path: str) -> int:
         os.makedirs(folder, exist_ok=True)
         # Neither a link to somewhere else nor a pipe that blocks; a child that is started keeps no lock.
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        owner = os.stat(folder)
+        if os.geteuid() == 0 and os.fstat(handle).st_uid == 0 != owner.st_uid:
+            os.fchown(handle, owner.st_uid, owner.st_gid)  # made by root for a user, who is to take it later
     except OSError as error:
         raise unusable(error, path) from error
     return handle

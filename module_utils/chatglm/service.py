@@ -10,6 +10,7 @@ Runs on the host's own Python, which may be as old as 3.8.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -315,6 +316,12 @@ def supervise(home: str, wait: Callable[[Callable[[float], None]], str]) -> int:
     """
     os.umask(0o077)
     os.makedirs(os.path.join(home, FOLDER), exist_ok=True)
+    alone = open(place(home, "supervisor.lock"), "ab")  # noqa: SIM115 - held as long as this process lives
+    try:
+        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if isinstance(error, BlockingIOError):  # not for want of locks on this file system
+            return 1  # another one is at work: of two, one could not be stopped
     log, stop = Log(place(home, "chatglm.log")), Stop()
     write_json(place(home, "process.json"), {"pid": os.getpid(), "start": started(os.getpid())})
     starts: list[float] = []

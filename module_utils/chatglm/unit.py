@@ -47,7 +47,7 @@ class Settings:
 def quote(path: str) -> str:
     """Return ``path`` as one word of a unit file: no specifier, variable, quote or space in it counts."""
     text = path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    return f'"{text}"' if re.search(r"[\s\"'\\;]", text) else text
+    return f'"{text}"' if re.search(r"[\s\"'\\;:]", text) else text
 
 
 def home_of(text: str) -> str:
@@ -58,8 +58,7 @@ def home_of(text: str) -> str:
 
 def render(settings: Settings) -> str:
     """Return the text of the unit file."""
-    home = quote(settings.home)
-    command = f"{quote(settings.python)} -IB {quote(settings.home + '/bin/chatglm')}".replace("$", "$$")
+    command = f"{quote(settings.python)} -IB " + quote(f"{settings.home}/bin/chatglm").replace("$", "$$")
     writable = [quote(f"{settings.home}/{name}") for name in WRITABLE]
     wait = f"ExecStartPre={command} wait-gpu\n" if settings.device == "cuda" else ""
     binds = "".join(f"BindReadOnlyPaths={quote(path)}\n" for path in settings.readable)
@@ -76,7 +75,7 @@ StartLimitBurst={STARTS}
 [Service]
 Type=exec
 User={settings.user}
-WorkingDirectory={home}
+WorkingDirectory={settings.home.replace("%", "%%")}
 {wait}ExecStart={command} serve
 TimeoutStartSec=180
 TimeoutStopSec=20
@@ -95,7 +94,7 @@ ProtectSystem=strict
 ProtectHome=tmpfs
 TemporaryFileSystem=/mnt:ro
 PrivateTmp=yes
-BindReadOnlyPaths={home}
+BindReadOnlyPaths={quote(settings.home)}
 {binds}BindPaths={" ".join(writable)}
 ReadWritePaths={" ".join(writable)}
 # Through it WSL starts programs of Windows.

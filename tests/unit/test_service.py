@@ -1,8 +1,10 @@
 """The service: its unit, its supervisor run for real with a pretended page, and what the module plans."""
 
 import ast
+import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +16,7 @@ import chat_service
 import doctor
 import int4_smoke_test
 import pytest
-from ansible.module_utils.chatglm import checks, command, service, unit
+from ansible.module_utils.chatglm import checks, command, lock, service, unit
 from ansible.module_utils.chatglm.failure import Failure
 
 SETTINGS = unit.Settings("/home/me/chatglm", "me", "/usr/bin/python3", "cuda", True)
@@ -54,14 +56,40 @@ def test_only_a_page_on_loopback_is_cut_off_from_the_network():
     assert values(unit.render(opened), "IPAddressDeny") == []
 
 
-def test_paths_are_quoted_for_systemd():
-    odd = unit.Settings('/home/me/my "chat" 50% $HOME', "me", "/usr/bin/python3", "cpu", True, ("/home/me/py thon",))
-    text = unit.render(odd)
-    assert unit.home_of(text) == odd.home
-    quoted = r'"/home/me/my \"chat\" 50%% '
-    assert values(text, "WorkingDirectory") == [quoted + '$HOME"']
-    assert values(text, "ExecStart") == [f'/usr/bin/python3 -IB {quoted}$$HOME/bin/chatglm" serve']
-    assert '"/home/me/py thon"' in values(text, "BindReadOnlyPaths")
+ODD = [
+    "my chat",
+    'my "chat"',
+    "it's",
+    "50% of $HOME",
+    "a:b",
+    "back\\slash",
+    "semi;colon",
+    "\u6211\u7684\u804a\u5929",
+    "#1 [x]",
+]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze reads the unit")
+@pytest.mark.parametrize("name", ["chat", *ODD])
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_systemd_loads_the_unit_whatever_the_home_is_called(tmp_path, name, device):
+    home = tmp_path / name
+    python = tmp_path / "python"
+    readable = tmp_path / f"py {name}"
+    for folder in (*unit.WRITABLE, "bin"):
+        (home / folder).mkdir(parents=True)
+    readable.mkdir()
+    python.symlink_to("/bin/sh")
+    text = unit.render(unit.Settings(str(home), "root", str(python), device, True, (str(readable),)))
+    assert unit.home_of(text) == str(home)
+    assert values(text, "WorkingDirectory") == [str(home).replace("%", "%%")], "it takes no quotes"
+    path = tmp_path / "chatglm.service"
+    path.write_text(text)
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", path], capture_output=True, text=True)
+    assert "chatglm" not in done.stderr, done.stderr
+    path.write_text(text.replace("WorkingDirectory=", "WorkingDirectory=x"))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", path], capture_output=True, text=True)
+    assert "chatglm" in done.stderr, "what is wrong is told"
 
 
 def test_a_foreign_unit_is_nobodys():
@@ -322,6 +350,84 @@ def test_a_service_between_two_starts_is_told_so(home):
     assert service.condition(str(home), state) == ("activating", ""), "it waits for the GPU: nothing is served yet"
     service.write_json(service.place(str(home), "serving.json"), {"pid": 7})
     assert service.condition(str(home), state) == ("running", "")
+
+
+def test_of_two_supervisors_one_stays(home):
+    """Each once wrote its number over the other's, which nobody could stop then."""
+    install(home, "exec sleep 300")
+    words = [sys.executable, "-IB", home / "bin" / "chatglm", "supervise"]
+    both = [subprocess.Popen(words, start_new_session=True) for _ in range(2)]
+    within(30, lambda: [one for one in both if one.poll() is not None])
+    assert sorted(one.poll() is None for one in both) == [False, True]
+    (stays,) = [one.pid for one in both if one.poll() is None]
+    assert within(10, lambda: service.supervisor(str(home))) == stays
+    assert service.stop_background(str(home))
+    for one in both:
+        one.wait(10)
+
+
+def wait_for_a_rival(monkeypatch, module, does):
+    """Let a rival do something while the module waits for the lock."""
+    hold = lock.hold
+
+    @contextlib.contextmanager
+    def held(params, doing, tell):
+        monkeypatch.setattr(module.lock, "hold", hold)
+        does()
+        with hold(params, doing, tell):
+            yield
+
+    monkeypatch.setattr(module.lock, "hold", held)
+
+
+def test_a_service_that_a_rival_started_meanwhile_is_not_started_again(run_module, host, home, monkeypatch):
+    wait_for_a_rival(monkeypatch, chat_service, lambda: service.start_background(str(home), sys.executable))
+    seen = run_module(chat_service, lock=str(home / "state" / "lock"), **host)
+    assert (seen["todo"], seen["runs"]) == ([], True)
+    assert service.supervisor(str(home)) == seen["found"]["pid"]
+
+
+def test_the_command_starts_no_second_one_either(host, home, monkeypatch):
+    started = []
+    monkeypatch.setattr(service, "observe", lambda *_: {"active": bool(started), "kind": "none", "show": {}, "pid": 0})
+    monkeypatch.setattr(service, "start_background", lambda *_: started.append("second"))
+    wait_for_a_rival(monkeypatch, command, lambda: started.append("rival's"))
+    assert command.main(str(home), ["start", "--no-wait"]) == 0
+    assert started == ["rival's"]
+
+
+def test_the_command_names_who_is_at_work(host, home, monkeypatch, capsys):
+    monkeypatch.setattr(command, "LOCK_TIMEOUT", 0.0)
+    with lock.hold({"lock": str(home / "state" / "lock"), "lock_timeout": 0}, "proving the chat", print):
+        # flock counts per open file: the same process is as good as another
+        assert command.main(str(home), ["start"]) == 1
+    assert "proving the chat" in capsys.readouterr().err
+    assert not service.supervisor(str(home))
+
+
+@pytest.mark.parametrize(
+    ("planned", "state", "left"),
+    [
+        (["write", "enable", "start"], {}, ["write", "enable", "start"]),
+        (["write", "enable", "start"], {"unit": "U", "enabled": True, "active": True}, []),
+        (["write", "enable", "start"], {"unit": "old", "enabled": True, "active": True}, ["write", "restart"]),
+        (["restart"], {"unit": "U", "enabled": True}, ["start"]),
+        (["restart"], {"unit": "U", "enabled": True, "active": True, "current": True}, []),
+        (["write"], {"unit": "old", "enabled": True}, ["write"]),  # the port is another's: it was not to be started
+        (["remove"], {"unit": "U"}, ["remove"]),
+        (["remove"], {}, []),
+    ],
+)
+def test_root_does_what_is_left_of_the_plan(planned, state, left):
+    seen = {"unit": "", "foreign": False, "kind": "systemd", "active": False, "current": True, **state}
+    seen["show"] = {"UnitFileState": "enabled" if state.get("enabled") else "disabled"}
+    params = {"unit": "U", "unit_path": "/u", "todo": planned}
+    assert chat_service.still_to_do(params, seen) == left
+
+
+def test_root_leaves_a_unit_that_another_installation_has_put_there_meanwhile():
+    with pytest.raises(Failure, match="belongs to another program"):
+        chat_service.still_to_do({"unit_path": "/u", "todo": ["remove"]}, {"foreign": True})
 
 
 def test_what_the_commands_modules_import_is_installed_with_them():
