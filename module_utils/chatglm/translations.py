@@ -187,6 +187,8 @@ CHINESE = {
     "waited {} s for {}": "等待了 {0} 秒：{1}",
     "setting up the service": "正在设置服务",
     "starting the service": "正在启动服务",
+    "stopping the service": "停止服务",
+    "starting the chat": "启动聊天",
     "proving the chat": "正在证明对话",
     "fetching {} into {}": "正在把 {0} 下载到 {1}",
     "clearing up in {}": "正在清理 {0}",
