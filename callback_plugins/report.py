@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DIGESTS = {
     "source_checkout": ("source", "after"),
     "model_snapshot": ("weights", "digest"),
+    "managed_python": ("python", "sha256"),
     "python_env": ("virtualenv", "digest"),
     "patch_web_demo": ("web_demo", "sha256"),
 }
@@ -174,7 +175,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         # Of packages nobody tells how many bytes came: apt says it in round figures, uv not at all.
         if value.get("fetched"):
             part["told"].append(("fetched", {"size": str(value["fetched"])}))
-        if value.get("bytes_installed"):
+        if value.get("bytes_installed") and task.action == "managed_python":
+            size = page.size(value["bytes_installed"])
+            part["told"].append(("python", {"version": value["version"], "size": size}))
+        elif value.get("bytes_installed"):
             count = len(value["install"]) + len(value["reinstall"])
             part["told"].append(("installed", {"count": count, "size": page.size(value["bytes_installed"])}))
         for field, found in told(task.action, value).items():

@@ -31,6 +31,7 @@ from .managed_python import (
     walk,
 )
 from .processes import isolated
+from .python_env import Record, damage
 from .uv_command import Sources, bare_environment, certificates, remove_path, run_uv
 
 PROOF = "import ctypes, hashlib, lzma, sqlite3, ssl, sys, zlib; print('.'.join(map(str, sys.version_info[:3])))"
@@ -55,6 +56,14 @@ def reason_of(stderr: str) -> str:
             return reason
     causes = re.findall(r"(?m)^\s*cause: (.*)$", masked(stderr))
     return causes[-1][:200] if causes else (masked(stderr).strip().splitlines() or ["no reason given"])[-1][:200]
+
+
+def _is(tree: str, path: str, digest: str | None, target: str | None) -> bool:
+    """Tell whether a file has this digest, or a link this target."""
+    place = f"{tree}/{path}"
+    if os.path.islink(place):
+        return os.readlink(place) == target
+    return digest is not None and not damage(tree, Record("", ((path, digest),)))
 
 
 class Builder:
@@ -233,9 +242,10 @@ class Builder:
             remove_path(wanted.partial)
             raise
         if os.path.lexists(tree):
-            # Files of the old one are known by either record; all others are somebody's.
+            # What its own record does not name is somebody's, unless it is what this archive has brought.
             before = observed.record.get(release.key, {"files": {}, "links": {}})
-            known = {"files": {**before["files"], **digests}, "links": {**before["links"], **links}}
+            same = [path for path in strangers(tree, before)[0] if _is(tree, path, digests.get(path), links.get(path))]
+            known = {"files": {**before["files"], **dict.fromkeys(same)}, "links": before["links"]}
             self._put_aside(tree, strangers(tree, known)[0])
         os.makedirs(wanted.folder, exist_ok=True)
         # First: to move a folder changes no file's times, and what the record does not describe is looked at in full.

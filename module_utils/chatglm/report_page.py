@@ -353,6 +353,7 @@ def plan(host: dict[str, Any], words: Words) -> str:
     seen, planned = host["facts"], host["plan"]
     memory, disk, gpu = seen.get("memory") or {}, seen.get("disk") or {}, planned.get("gpu") or {}
     python = planned.get("python") or {}
+    whose = words("brought") + ", " if python.get("source") == "managed" else ""
     shown = [gpu] if gpu else seen.get("gpus") or []
     wsl = f", WSL {seen['wsl']}" if seen.get("wsl") else ""
     return facts(
@@ -370,7 +371,12 @@ def plan(host: dict[str, Any], words: Words) -> str:
                 for card in shown
             ),
             (words("driver"), (seen.get("nvidia") or {}).get("driver")),
-            ("Python", f"{python.get('version', '')} ({python.get('path', '')})" if python else ""),
+            (
+                "Python",
+                f"{python.get('release') or python.get('version', '')} ({whose}{python.get('path', '')})"
+                if python
+                else "",
+            ),
             ("torch", planned.get("torch")),
             ("transformers", planned.get("transformers")),
         ]

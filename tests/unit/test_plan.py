@@ -283,6 +283,75 @@ def test_libraries_in_wsl(changes, code, remedy):
     assert judge(facts(wsl=0, nvidia=changes)).refusals == []
 
 
+MANAGED = {
+    "path": "/home/me/chatglm/python/cpython-3.12.16-linux-x86_64-gnu/bin/python3.12",
+    "version": "3.12",
+    "release": "3.12.16",
+    "digest": "a" * 64,
+    "there": False,
+    "recorded": False,
+    "in_use": False,
+}
+BROUGHT = {name: MANAGED[name] for name in ("path", "version", "release", "digest")} | {"source": "managed"}
+NONE = {"path": "", "there": False, "recorded": False, "in_use": False}
+
+
+@pytest.mark.parametrize(
+    ("source", "found", "managed", "expected"),
+    [
+        ("auto", ["3.11"], {}, "3.11"),
+        ("auto", ["3.14"], {}, "managed"),
+        ("auto", [], {}, "managed"),
+        ("auto", ["3.14"], NONE, None),
+        # What the virtualenv stands on is kept, also where the distribution brings one that fits.
+        ("auto", ["3.12"], {"in_use": True, "there": True}, "managed"),
+        ("host", ["3.11"], {"in_use": True}, "3.11"),
+        ("host", ["3.14"], {}, None),
+        ("managed", ["3.12"], {}, "managed"),
+        ("managed", ["3.12"], NONE, None),
+    ],
+)
+def test_whose_python(source, found, managed, expected):
+    given = facts(pythons=[python(minor) for minor in found])
+    given["managed_python"] = {**MANAGED, **managed}
+    outcome = judge(given, python_source=source)
+    if expected is None:
+        assert codes(outcome) == ["python"]
+        return
+    chosen = outcome.plan.python
+    assert chosen == BROUGHT if expected == "managed" else (chosen["version"], chosen["source"]) == (expected, "host")
+    line = next(line for line in outcome.report if line.startswith("python"))
+    assert line == (
+        "python    3.12.16  brought along by uv" if expected == "managed" else f"python    {expected}  {chosen['path']}"
+    )
+
+
+def test_a_python_that_is_named_comes_before_one_that_is_brought():
+    asked = python("3.10", "/opt/python3", asked=True)
+    given = facts(pythons=[asked]) | {"managed_python": {**MANAGED, "in_use": True, "there": True}}
+    assert judge(given, python="/opt/python3").plan.python["path"] == "/opt/python3"
+    outcome = judge(given, python="/opt/python3", python_source="managed")
+    assert codes(outcome) == ["python"]
+    assert "leave one of them out" in outcome.refusals[0].remedy
+    given["pythons"] = [python("3.14", "/opt/python3", asked=True)]
+    assert codes(judge(given, python="/opt/python3")) == ["python"]
+
+
+def test_a_refusal_without_uv_s_names_the_setting():
+    given = facts(pythons=[python("3.14")]) | {"managed_python": MANAGED}
+    refusal = judge(given, python_source="host").refusals[0]
+    assert "virtualenv_python_source is host; interpreters: /usr/bin/python3.14 (3.14.1)" in refusal.found
+    assert "leave virtualenv_python_source out" in refusal.remedy
+
+
+def test_the_disk_that_a_python_needs_is_counted_until_it_is_there():
+    def needed(**managed):
+        given = facts(pythons=[]) | {"managed_python": {**MANAGED, **managed}}
+        return plan.disk_needed(given, plan.Settings(), "2.7.1")
+
+    assert needed() - needed(there=True) == pytest.approx(plan.MANAGED_PYTHON_GB * GIB)
+
+
 def python(minor, path="", asked=False):
     return {"path": path or f"/usr/bin/python{minor}", "version": f"{minor}.1", "minor": minor, "asked": asked}
 

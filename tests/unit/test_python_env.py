@@ -72,6 +72,50 @@ def test_check_mode_changes_nothing_on_a_bare_host(host):
     assert not host.home.exists()
 
 
+def test_a_managed_python_need_not_be_there_yet_and_is_not_asked(host, tmp_path):
+    version = sys.version.split()[0]
+    minor = ".".join(version.split(".")[:2])
+    python = tmp_path / "python" / "key" / "bin" / f"python{minor}"
+    managed = {"python": str(python), "managed_version": version}
+    checked = host.run(check=True, **managed)
+    assert checked["action"] == "create"
+    assert checked["changed"]
+    python.parent.mkdir(parents=True)
+    (tmp_path / "python" / "key" / "lib").symlink_to(Path(sys.base_prefix) / "lib")
+    shutil.copy(os.path.realpath(sys.executable), python)
+    assert host.good(**managed)["action"] == "create"
+    assert host.good(**managed)["action"] == "none"
+    assert os.readlink(host.path / "bin" / "python") == str(python)
+    # It has gone, or is not to be trusted: managed_python says so, and brings it back to the same place.
+    python.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    assert host.run(check=True, **managed)["action"] == "none"
+    assert not (tmp_path / "ran").exists(), "to look runs nothing of it"
+    python.unlink()
+    result = host.run(check=True, **managed)
+    assert (result["action"], result["python_version"]) == ("none", version)
+
+
+def test_an_environment_whose_python_has_gone_is_built_anew_on_a_managed_one(built, tmp_path):
+    """As an upgrade of the distribution leaves it."""
+    version = sys.version.split()[0]
+    minor = ".".join(version.split(".")[:2])
+    python = tmp_path / "python" / "key" / "bin" / f"python{minor}"
+    python.parent.mkdir(parents=True)
+    (tmp_path / "python" / "key" / "lib").symlink_to(Path(sys.base_prefix) / "lib")
+    shutil.copy(os.path.realpath(sys.executable), python)
+    for name in ("python", "python3", f"python{minor}"):
+        link = built.path / "bin" / name
+        if link.is_symlink():
+            link.unlink()
+            link.symlink_to("/usr/bin/python3.9-that-went")
+    (built.site / "mine.txt").write_text("mine\n")
+    result = built.good(python=str(python), managed_version=version)
+    assert (result["action"], result["reason"]) == ("rebuild", "its interpreter does not run")
+    assert os.path.realpath(built.path / "bin" / "python") == str(python)
+    assert [path.read_text() for path in (tmp_path / "home" / "venv.kept").rglob("mine.txt")] == ["mine\n"]
+    assert built.good(python=str(python), managed_version=version)["action"] == "none"
+
+
 def test_the_environment_can_be_moved_and_its_digest_is_the_same_elsewhere(built, tmp_path):
     (tmp_path / "other").mkdir()
     other = EnvHost(tmp_path / "other")

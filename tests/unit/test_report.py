@@ -148,6 +148,7 @@ PROOF = {"model": {"answer": HOSTILE, "tokens_per_second": 21.4, "versions": {"t
 ANSWERS = {
     "host_facts": {"facts": FACTS, "plan": {"device": "cuda", "torch": "2.7.1"}},
     "model_snapshot": {"changed": True, "bytes_fetched": 3 << 20, "digest": "d" * 64},
+    "managed_python": {"changed": True, "version": "3.12.16", "sha256": "e" * 64, "bytes_installed": 9 << 20},
     "python_env": {"changed": True, "install": ["a==1"], "reinstall": ["b==1: x"], "bytes_installed": 5 << 20},
     "int4_smoke_test": {"report": PROOF, "time": "2026-11-22T20:00:00+00:00", "verdict": "ok", "verdicts": []},
 }
@@ -167,7 +168,7 @@ def project(tmp_path):
             {"name": "Start", "command": "true", "when": "dead | default(false)"},
             {"name": "Leave", "meta": "end_host", "when": "sealed | default(false)"},
         ],
-        "virtualenv": [{"name": "Build", "python_env": {}}],
+        "virtualenv": [{"name": "Bring", "managed_python": {}}, {"name": "Build", "python_env": {}}],
         "weights": [
             {"name": "Hold every file", "model_snapshot": {}},
             {
@@ -217,7 +218,7 @@ def test_a_run_then_one_with_nothing_to_do(project, tmp_path):
     told = project(hosts="web,two,")
     for line in (
         r"weights +\d+\.\d s  changed, 3.0 MB fetched",
-        r"virtualenv +\d+\.\d s  changed, 2 packages installed, 5.0 MB on disk",
+        r"virtualenv +\d+\.\d s  changed, Python 3.12.16, 9.0 MB on disk, 2 packages installed, 5.0 MB on disk",
         r"preflight +\d+\.\d s  in order",
         r" s in all, changed\n",
     ):
@@ -229,7 +230,7 @@ def test_a_run_then_one_with_nothing_to_do(project, tmp_path):
     assert found["web"]["outcome"] == "changed"
     assert found["web"]["lines"] == ["done      weights", "open      http://127.0.0.1:7860"]
     assert found["web"]["proof"]["model"]["tokens_per_second"] == 21.4
-    assert found["web"]["digests"] == {"weights": "d" * 64}
+    assert found["web"]["digests"] == {"weights": "d" * 64, "python": "e" * 64}
     text = path.read_text(encoding="utf-8")
     assert Reader(text).tags.count("script") == 1
     assert TOKEN not in text, "facts that the report does not show are not in it either"

@@ -131,6 +131,7 @@ REPAIR = "repair    run the same command again"
 WORK = {
     "cuda_libs_found": {"missing": ["cudart"], "origin": "apt"},
     "cuda_libs_installed": {"changed": True, "fetched": "206 MB"},
+    "virtualenv_python_result": {"changed": True, "action": "create", "version": "3.12.16", "bytes_installed": 9 << 20},
     "virtualenv_result": {
         "changed": True,
         "action": "create",
@@ -152,6 +153,7 @@ def test_nothing_to_do(tmp_path):
 def test_each_role_s_work_has_a_line(tmp_path):
     assert block(tmp_path, **WORK) == [
         "done      CUDA libraries: installed, 206 MB fetched",
+        "          Python: brought along, 3.12.16, 9.00 MB on disk",
         "          virtualenv: built, 2 packages, 3.00 MB on disk",
         "          source repository: clone",
         "          web demo: patched",
@@ -168,8 +170,9 @@ def test_each_role_s_work_has_a_line(tmp_path):
 
 def test_the_same_in_chinese(tmp_path):
     lines = block(tmp_path, "zh", **WORK)
-    assert lines[:8] == [
+    assert lines[:9] == [
         "完成      CUDA 库：已安装，下载 206 MB",
+        "          Python：已带来，3.12.16，占磁盘 9.00 MB",
         "          虚拟环境：已建立，2 个软件包，占磁盘 3.00 MB",
         "          源码仓库：克隆",
         "          网页演示：已打补丁",
