@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+CACHE = Path(os.environ.get("CHATGLM_CACHE", ROOT / ".cache"))
 LOCK = ROOT / "requirements" / "test.txt"
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
@@ -41,7 +42,7 @@ def ensure(interpreter: Path) -> Path:
     version = subprocess.check_output(
         [interpreter, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"], text=True
     ).strip()
-    folder = ROOT / ".cache" / "test" / version
+    folder = CACHE / "test" / version
     stamp = folder / "stamp"
     # Console scripts hold absolute paths, so the place is part of what the environment was made from.
     made_from = f"{hashlib.sha256(LOCK.read_bytes()).hexdigest()} {os.path.realpath(interpreter)} {ROOT}\n"
@@ -50,7 +51,7 @@ def ensure(interpreter: Path) -> Path:
         return python
     print(f"making the test environment for Python {version}", file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    uv, env = str(ROOT / ".venv" / "bin" / "uv"), uv_environment()
+    uv, env = str(Path(sys.executable).parent / "uv"), uv_environment()
     for command in (
         [uv, "venv", "--quiet", "--python", os.path.realpath(interpreter), str(folder)],
         [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(LOCK)],

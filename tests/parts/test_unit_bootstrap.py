@@ -56,6 +56,7 @@ def tools(tmp_path):
         (folder / name).symlink_to(shutil.which(name))
 
     def add(name, script):
+        (folder / name).unlink(missing_ok=True)  # a link to the system's own: nothing is written through it
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)
 
@@ -554,7 +555,7 @@ GOOD = {
     "ANSIBLE_REMOTE_USER": "me",
 }
 OURS = {"PATH", "ANSIBLE_CONFIG", "ANSIBLE_HOME", "ANSIBLE_SSH_CONTROL_PATH_DIR", "ANSIBLE_COLLECTIONS_PATH"}
-OURS |= {"UV_NO_CONFIG", "LC_ALL", "PWD", "OLDPWD", "_", "SHLVL"}
+OURS |= {"CHATGLM_ENV", "CHATGLM_CACHE", "UV_NO_CONFIG", "LC_ALL", "PWD", "OLDPWD", "_", "SHLVL"}
 
 
 def variables(done):
@@ -578,6 +579,33 @@ def test_the_environment_is_an_allow_list(checkout, env, tmp_path):
     assert set(seen) <= set(GOOD) | set(env) | OURS
 
 
+def test_the_doctor_speaks_whatever_is_set(tmp_path):
+    """This project's own environment: variables and files that replaced its callbacks, and printed nothing."""
+    home = tmp_path / "home"
+    command = [
+        "ansible-playbook",
+        "playbooks/doctor.yml",
+        "-i",
+        "inventory/demo",
+        "-e",
+        f"chatglm_home={tmp_path}/none",
+    ]
+    plain = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    first = run(ROOT, plain, *command, cwd=ROOT)
+    codes = re.findall(r"(?m)^  (?:yours|repairable) +(\w+)", first.stdout)
+    assert codes, first.stdout + first.stderr
+    home.mkdir(exist_ok=True)
+    (home / ".ansible.cfg").write_text("[defaults]\ncallbacks_enabled =\nstdout_callback = oneline\n")
+    for kind in ("vars", "callback", "become", "strategy", "lookup", "modules", "action"):
+        (home / ".ansible" / "plugins" / kind).mkdir(parents=True)
+        (home / ".ansible" / "plugins" / kind / "host_facts.py").write_text("raise SystemExit('bent')\n")
+    (home / ".pydistutils.cfg").write_text("[install]\nprefix=/nonexistent\n")
+    bad = {name: value.format(bad=tmp_path) for name, value in BAD.items()}
+    second = run(ROOT, {**plain, **bad}, *command, cwd=ROOT)
+    assert second.returncode == first.returncode == 1
+    assert re.findall(r"(?m)^  (?:yours|repairable) +(\w+)", second.stdout) == codes
+
+
 def test_values_of_the_allowed_pass_as_they_are(checkout, env):
     odd = "a b\n'c' \"d\" $(e) \\ 文"
     assert variables(run(checkout, env, "env", "-0", CHATGLM_X=odd))["CHATGLM_X"] == odd
@@ -593,7 +621,21 @@ def test_the_readme_lists_what_passes():
         assert not {name for name in missing if name.upper() not in text.upper()}, readme
 
 
-@pytest.mark.parametrize("name", ["it's", 'a "b"', "聊天", "{{ x }}", "$(touch x)", "-n", "a\\b", "%s"])
+@pytest.mark.parametrize("name", ["{{ x }}", "{% x %}", "{# x", "a:b", "$HOME", 'it\'s {{ "x" }}'])
+def test_a_name_that_ansible_reads_as_something_else(tmp_path, index, env, name):
+    checkout = stage_zero.make_checkout(tmp_path / name / "c", index / "control.txt")
+    (tmp_path / "home").mkdir()
+    done = run(checkout, env, "ansible")
+    assert done.returncode == 1
+    assert "has characters that Ansible reads as something else" in done.stderr
+    (line,) = stage_zero.PASTED.findall(done.stderr)
+    command = ["sh", "-c", f"{line} && ./bootstrap ansible"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=checkout)
+    assert (done.returncode, done.stdout) == (0, "ansible [core 0]\n"), done.stderr
+    assert (tmp_path / "home" / "chatglm-wsl" / ".venv").is_dir()
+
+
+@pytest.mark.parametrize("name", ["it's", 'a "b"', "聊天", "a, b; c", "-n", "a\\b", "%s", "{x}", "#", "~"])
 def test_any_name_of_a_folder(tmp_path, index, env, name):
     checkout = stage_zero.make_checkout(tmp_path / name / "c", index / "control.txt")
     (tmp_path / "home").mkdir()
