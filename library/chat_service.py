@@ -170,6 +170,10 @@ stale:
   description: Files of the service that differ in more than who talks to the command, and in which language.
   returned: with O(state=present)
   type: list
+outside:
+  description: Files elsewhere than below O(home) that are this module's, for M(site_seal).
+  returned: with O(state=present)
+  type: list
 log:
   description: The command that shows the log.
   returned: with O(state=present)
@@ -490,6 +494,7 @@ def observe(params: dict[str, Any], check: bool = False) -> Seen:
             "unit": bool(state["unit"]) and not state["foreign"],
         },
         "stale": own,
+        "outside": [link_path(), completion_path(), *([params["unit_path"]] if state["unit"] or root else [])],
         "log": "journalctl --unit chatglm" if kind == "systemd" else service.place(home, "chatglm.log"),
         "diff": difference(home, stale),
     }

@@ -95,6 +95,10 @@ backup:
   description: Where the old C(.wslconfig) was kept; empty when there was none, or nothing was written.
   returned: success
   type: str
+outside:
+  description: The files that this module looks at, for M(site_seal).
+  returned: success
+  type: list
 """
 
 import glob
@@ -225,6 +229,7 @@ class Windows:
             "wsl_conf": self.conf.decode() if self.conf != self.conf_before else "",
             "shortcut": self.link,
             "backup": self.backup,
+            "outside": [path for path in (self.config, self.p["wsl_conf"], self.link) if path],
         }
 
     def lines(self) -> list[str]:

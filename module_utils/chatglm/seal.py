@@ -33,7 +33,7 @@ def fingerprint(home: str, outside: Iterable[str] = (), ignore: Iterable[str] = 
 
     Args:
         home: the folder; its ``cache``, ``run``, what is :data:`PASSING` and every ``__pycache__`` are left out, as are
-            times of folders.
+            times of folders. A link to a folder is followed there and in ``models``.
         outside: absolute paths of further files; an absent one counts as such.
         ignore: paths relative to ``home`` to leave out.
 
@@ -44,7 +44,8 @@ def fingerprint(home: str, outside: Iterable[str] = (), ignore: Iterable[str] = 
     digest, skipped = hashlib.sha256(), {os.path.join(home, name) for name in (*WORKING, *PASSING, *ignore)}
     folders = [home]
     while folders:
-        with os.scandir(folders.pop()) as listing:
+        folder = folders.pop()
+        with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
         for entry in entries:
             if entry.path in skipped or entry.name == "__pycache__":
@@ -55,6 +56,8 @@ def fingerprint(home: str, outside: Iterable[str] = (), ignore: Iterable[str] = 
                 line = f"{entry.path} {found.st_mode:o}"
             elif stat.S_ISLNK(found.st_mode):
                 line = f"{entry.path} -> {os.readlink(entry.path)}"
+                if entry.is_dir() and os.path.relpath(folder, home) in (".", "models"):
+                    folders.append(entry.path)  # weights on another disk, say
             else:
                 line = f"{entry.path} {_status(found)}"
             digest.update(os.fsencode(line) + b"\n")

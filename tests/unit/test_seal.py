@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import chat_service
 import host_facts
 import pytest
 import site_seal
+import uninstall
 import yaml
 from ansible.module_utils.chatglm import seal
 
@@ -22,6 +24,10 @@ def home(tmp_path):
     (place / "venv/link").symlink_to("lib")
     (place / "models/weights.bin").write_bytes(b"0123456789")
     (tmp_path / "outside").write_text("x")
+    for name, link in (("m", "models/m"), ("n", "cards")):  # on another disk
+        (tmp_path / "disk" / name).mkdir(parents=True)
+        (tmp_path / "disk" / name / "weights.bin").write_bytes(b"0")
+        (place / link).symlink_to(tmp_path / "disk" / name)
     return place
 
 
@@ -57,6 +63,8 @@ def test_an_untouched_installation_is_intact(home):
         lambda home: (home.parent / "outside").write_text("y"),
         lambda home: (home.parent / "absent").touch(),
         same_size_same_times,
+        lambda home: (home.parent / "disk/m/weights.bin").write_bytes(b"1"),
+        lambda home: (home.parent / "disk/n/weights.bin").write_bytes(b"1"),
     ],
 )
 def test_a_change_breaks_it(home, change):
@@ -181,3 +189,27 @@ def test_another_password_of_the_page_breaks_it(home, run_module, stored, given)
     run_module(site_seal, home=str(home), path=str(path), key="k")
     assert run_module(host_facts, home=str(home), device="cpu", seal=str(path), password=stored)["seal"]["intact"]
     assert not run_module(host_facts, home=str(home), device="cpu", seal=str(path), password=given)["seal"]["intact"]
+
+
+def test_what_the_roles_own_elsewhere_is_what_the_seal_looks_at(home, run_module, monkeypatch):
+    """By the modules' own word, which is compared with what the uninstallation removes there."""
+    monkeypatch.setenv("HOME", str(home.parent))
+    monkeypatch.setattr(chat_service.service, "booted", lambda: True)
+    owned = run_module(chat_service, check=True, home=str(home), unit_path=uninstall.UNIT)["outside"]
+    assert {str(home.parent / name) for name in uninstall.OUTSIDE} | {uninstall.UNIT} == set(owned)
+    run_module(chat_service, check=False, home=str(home), unit_path=str(home / "unit"), service="none")
+    path = str(home / "state" / "seal.json")
+    run_module(site_seal, home=str(home), path=path, key="k", outside=owned)
+    assert seal.look(str(home), path)["intact"]
+    link = home.parent / uninstall.OUTSIDE[0]
+    assert link.is_symlink()
+    link.unlink()
+    assert not seal.look(str(home), path)["intact"]
+
+
+def test_the_summary_seals_what_modules_call_their_own():
+    expression = yaml.safe_load((ROOT / "roles/summary/defaults/main.yml").read_text())["summary_outside"]
+    said = {path.stem for path in (ROOT / "library").glob("*.py") if '"outside": [' in path.read_text()}
+    assert said == {"chat_service", "windows_side"}
+    assert "service_result.outside" in expression
+    assert "windows_result" in expression
