@@ -267,15 +267,11 @@ def describe(plan: Plan, observed: Observed, path: str) -> dict[str, Any]:
     }
 
 
-def notes(result: dict, kept: list, path: str) -> list:
-    """Return what the user has to know about files and packages of their own."""
-    texts = []
-    if kept:
-        texts.append(f"files of no package were in {path}; they are kept as {', '.join(kept)}")
-    if result["lost"]:
-        names = " ".join(result["lost"])
-        texts.append(f"{path} is built anew without the packages that were added by hand: {names}")
-    return texts
+def tell_kept(module: AnsibleModule, workshop: Workshop | None) -> None:
+    """Tell which files of the user's were moved; on every way out, for a run that fails has moved them too."""
+    if workshop and workshop.kept:
+        path = module.params["path"]
+        module.warn(f"files of no package were in {path}; they are kept as {', '.join(workshop.kept)}")
 
 
 def main() -> None:
@@ -356,12 +352,16 @@ def main() -> None:
                 stamp["version"] if plan.action in ("create", "rebuild") else result["python_version"]
             )
             result["digest"] = identity(stamp, version, result["extras"])
-        for text in notes(result, workshop.kept if workshop else [], params["path"]):
-            module.warn(text)
+        tell_kept(module, workshop)
+        if result["lost"]:
+            names = " ".join(result["lost"])
+            module.warn(f"{params['path']} is built anew without the packages that were added by hand: {names}")
         module.exit_json(**result)
     except Failure as failure:
+        tell_kept(module, workshop)
         module.fail_json(msg=str(failure), stderr=workshop.stderr if workshop else "")
     except OSError as error:
+        tell_kept(module, workshop)
         module.fail_json(msg=str(unusable(error, params["path"])), stderr=workshop.stderr if workshop else "")
 
 

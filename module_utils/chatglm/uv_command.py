@@ -557,19 +557,20 @@ class Workshop:
         wanted = self.wanted
         for leftover in (wanted.partial, wanted.old):
             remove_path(leftover)
-        self._keep_strangers()
         if (
             observed.state == "unusable"
             and observed.interpreter is None
             and not os.path.exists(f"{wanted.path}/bin/python")
         ):
             # Nothing in it can run any more, so its room is worth more than its presence.
+            self._keep_strangers()
             remove_path(wanted.path)
         try:
             stamp = self._build(plan)
         except BaseException:
             remove_path(wanted.partial)
             raise
+        self._keep_strangers()  # not before the new one is there: a build that fails moves nothing
         if os.path.lexists(wanted.path):
             os.rename(wanted.path, wanted.old)
         os.rename(wanted.partial, wanted.path)

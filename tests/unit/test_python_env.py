@@ -723,6 +723,32 @@ def test_a_rebuild_keeps_the_users_files_beside_and_names_their_packages(built):
     assert built.good()["action"] == "none"
 
 
+@pytest.mark.parametrize("usable", [True, False])
+def test_a_rebuild_that_fails_has_moved_nothing_or_tells_it(built, usable):
+    mine = built.site / "my_module.py"
+    mine.write_text("mine\n")
+    if usable:  # by a link to another interpreter, which is not run
+        (built.path / "bin" / "python").unlink()
+        (built.path / "bin" / "python").write_text("#!/bin/sh\n")
+    else:
+        interpreter_gone(built)
+    away = built.wheels.rename(built.wheels.with_name("away"))
+    built.wheels.mkdir()
+    result = built.run()
+    assert result["failed"], result
+    kept = built.home / "venv.kept" / mine.relative_to(built.path)
+    if usable:
+        assert mine.read_text() == "mine\n"
+        assert not kept.exists()
+    else:
+        assert kept.read_text() == "mine\n"
+        assert str(kept) in str(result["warnings"])
+    built.wheels.rmdir()
+    away.rename(built.wheels)
+    assert built.good()["action"] in ("rebuild", "create")
+    assert kept.read_text() == "mine\n"
+
+
 def test_nobody_else_may_write_into_it(host):
     before = os.umask(0)
     try:
