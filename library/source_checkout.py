@@ -128,7 +128,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm import lock, progress
 from ansible.module_utils.chatglm.addresses import secrets, without_password
-from ansible.module_utils.chatglm.failure import Failure
+from ansible.module_utils.chatglm.failure import Failure, printable
 from ansible.module_utils.chatglm.files import read_json, unusable, write_atomic
 from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.processes import die_with_parent
@@ -167,6 +167,7 @@ class GitError(Exception):
 
     def __init__(self, what: str, text: str) -> None:
         """Keep the step and git's words."""
+        text = printable(text)
         super().__init__(text)
         self.what = what
         self.text = text

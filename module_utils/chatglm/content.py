@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .blocks import Blocks
+from .failure import printable
 
 HEAD = 512
 """Bytes that are looked at to say what came instead of a file."""
@@ -63,7 +64,7 @@ class TransferError(Exception):
         self, kind: str, text: str, *, again: bool = False, wait: float | None = None, status: int = 0
     ) -> None:
         """Keep the parts; ``str()`` gives the text."""
-        super().__init__(text)
+        super().__init__(printable(text))
         self.kind = kind
         self.again = again
         self.wait = wait

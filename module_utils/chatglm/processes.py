@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO
 
+from .failure import printable
 from .host import listening_inodes
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -155,7 +156,7 @@ class Child:
         try:
             with open(self.log, "rb") as stream:
                 stream.seek(max(0, os.path.getsize(self.log) - TAIL_BYTES))
-                return stream.read().decode("utf-8", "replace").strip()
+                return printable(stream.read().decode("utf-8", "replace")).strip()
         except OSError as error:
             return f"(no log: {error})"
 
@@ -216,7 +217,9 @@ def listener(port: int, proc: Path = Path("/proc")) -> tuple[int, list[str]] | N
     for folder in proc.glob("[0-9]*") if wanted else ():
         with contextlib.suppress(OSError):
             if any(os.readlink(descriptor) in wanted for descriptor in (folder / "fd").iterdir()):
-                return int(folder.name), (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                return int(folder.name), [
+                    printable(word) for word in (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                ]
     return None
 
 

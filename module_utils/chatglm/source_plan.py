@@ -20,7 +20,8 @@ BROKEN = re.compile(
     r"not a git repository|index file (corrupt|smaller)|bad (index|signature|object|tree|config)|corrupt|"
     r"unable to (read|find) [0-9a-f]|unable to read (sha1|tree|object)|object file .* is empty|missing (blob|tree|"
     r"commit|object)|invalid object|could not parse|does not point to a valid|unable to (mmap|open object|unpack)|"
-    r"object not found|reference broken|unable to resolve HEAD|failed to resolve HEAD|not a valid object",
+    r"object not found|unexpected line in|unterminated line in|"
+    r"reference broken|unable to resolve HEAD|failed to resolve HEAD|not a valid object",
     re.IGNORECASE,
 )
 # A server's words for "no fetch by commit id" or "no shallow fetch" (smart, dumb and local transports).

@@ -327,6 +327,18 @@ def test_what_was_staged_is_refused_with_commands_that_work(params, commits, nam
         assert "bring them back" in back
 
 
+def test_gits_words_are_made_printable(params):
+    """A broken packed-refs is quoted by git, byte for byte."""
+    run(params)
+    Path(params["dest"], ".git", "packed-refs").write_bytes(b"\0\x1b[31mgarbage\xff\n")
+    Path(params["dest"], ".git", "HEAD").write_bytes(b"ref: refs/heads/\0\x07x\n")
+    told = []
+    result = source_checkout.run(params, False, GIT, told)
+    assert result["plan"] == "rebuild"
+    assert "git could not read" in told[0]
+    assert all(char.isprintable() or char.isspace() for char in told[0]), ascii(told[0])
+
+
 def test_what_was_moved_is_told_where_the_run_then_fails(params, monkeypatch):
     """The rebuilt .git is in place, the old one aside, and the next git command fails."""
     run(params)
