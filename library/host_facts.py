@@ -185,7 +185,8 @@ facts:
     disk:
       type: dict
       description: "Of the nearest existing parent of the folder (path): free, total, mount, type, options,
-        windows_drive, writable, foreign (files of other users), blocked_by (a file in the way)."
+        windows_drive, writable, foreign (files of other users),
+        read_only (folders of one's own that are so by their mode), blocked_by (a file in the way)."
     port:
       type: dict
       description: "free, error, and owner (pid, command, ours, service: whether it is the service's) where that can be
@@ -393,12 +394,14 @@ def look_at_disk(home: str, uid: int) -> dict[str, Any]:
         parent = os.path.dirname(parent)
     mount = host.mount_of(os.path.realpath(parent), read("/proc/self/mountinfo"))
     space = os.statvfs(parent)
-    foreign = []
+    foreign, read_only = [], []
     if uid and parent == home:
         for path in [home, *sorted(child for pattern in ("*", "*/*") for child in map(str, Path(home).glob(pattern)))]:
             status = os.lstat(path)
             if status.st_uid != uid and not os.path.islink(path) and not os.access(path, os.W_OK):
                 foreign.append(path)
+            elif status.st_uid == uid and os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK):
+                read_only.append(path)
     return {
         "path": parent,
         "blocked_by": blocked,
@@ -409,8 +412,9 @@ def look_at_disk(home: str, uid: int) -> dict[str, Any]:
         "options": list(mount.options) if mount else [],
         "windows_drive": bool(mount and mount.windows_drive),
         # A folder of another user inside home is told as foreign, not twice.
-        "writable": home in foreign or os.access(parent, os.W_OK | os.X_OK),
+        "writable": home in foreign or home in read_only or os.access(parent, os.W_OK | os.X_OK),
         "foreign": foreign[:5],
+        "read_only": read_only[:5],
     }
 
 

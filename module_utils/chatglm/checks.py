@@ -906,6 +906,17 @@ CHECKS: tuple[Check, ...] = (
         symptoms=("Permission denied", "PermissionError", "Read-only file system"),
     ),
     Check(
+        "home_read_only",
+        Text("mode of the folders", "目录权限位"),
+        Text("folders of this user's own are read-only by their mode", "当前用户自己的目录按权限位是只读的"),
+        Text("chmod -R u+rwX {home}", "chmod -R u+rwX {home}"),
+        refused("home_read_only", lambda facts: f"{facts['user']} may write"),
+        repairs="user",
+        cost=0,
+        needs=_HOME,
+        symptoms=("Permission denied", "PermissionError"),
+    ),
+    Check(
         "home_foreign_files",
         Text("owner of the files", "文件所有者"),
         Text("files belong to another user, left by a run with sudo", "有文件属于别的用户（多半是用 sudo 运行过）"),

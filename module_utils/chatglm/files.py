@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pwd
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,19 @@ def unusable(error: OSError, place: str | os.PathLike[str]) -> Failure:
         return Failure(found, "it to be there", f"run again, unless {folder} was meant to be elsewhere")
     if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
         return Failure(found, "a file of this project in that place, or nothing", f"move {path} away, then run again")
+    # A file that is gone, as a temporary one is by now, was refused by its folder; so is one that is to be replaced.
+    barred = next((one for one in (path, folder) if os.path.lexists(one) and not os.access(one, os.W_OK)), "") or (
+        path if os.path.lexists(path) else folder
+    )
+    found = f"{barred} cannot be used ({error.strerror or error})"
+    me, expected = user_name(os.geteuid()), "a file that {} may read and write"
     with contextlib.suppress(OSError):
-        owner = os.lstat(path if os.path.lexists(path) else folder).st_uid
+        owner = os.lstat(barred).st_uid
         found += f", it belongs to {user_name(owner)}"
-    me = user_name(os.geteuid())
-    remedy = f"ls -ld {folder} {path}; correct the owner (sudo chown -R {me} FOLDER, for chatglm_home), then run again"
-    return Failure(found, f"a file that {me} may read and write", remedy)
+        if owner == os.geteuid():
+            return Failure(found, expected.format(me), f"chmod u+rwX {shlex.quote(str(barred))}; then run again")
+    remedy = f"sudo chown -R {os.geteuid()} {shlex.quote(str(barred))}; then run again"
+    return Failure(found, expected.format(me), remedy)
 
 
 def user_name(number: int) -> str:

@@ -454,6 +454,15 @@ def home_refusals(facts: dict[str, Any], settings: Settings) -> list[Refusal]:
                 f"sudo install -d -o {shlex.quote(facts['user'])} {shlex.quote(home)}",
             )
         )
+    if disk.get("read_only"):
+        refusals.append(
+            Refusal(
+                "home_read_only",
+                "folders that are read-only by their mode: " + ", ".join(disk["read_only"]),
+                f"write permission for {facts['user']}, whose folders they are",
+                f"chmod u+rwX {' '.join(map(shlex.quote, disk['read_only']))}",
+            )
+        )
     if disk["foreign"]:
         refusals.append(
             Refusal(

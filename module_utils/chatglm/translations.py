@@ -178,9 +178,10 @@ CHINESE = {
     "a file of this project in that place, or nothing": "那里是本项目的文件，或者什么都没有",
     "move {} away, then run again": "把 {0} 移到别处，再运行一次",
     "a file that {} may read and write": "{0} 可读写的文件",
-    "ls -ld {} {}; correct the owner (sudo chown -R {} FOLDER, for chatglm_home), then run again": (
-        "ls -ld {0} {1}；更正所有者（对 chatglm_home：sudo chown -R {2} 文件夹），再运行一次"
-    ),
+    "sudo chown -R {} {}; then run again": "sudo chown -R {0} {1}；再运行一次",
+    "chmod u+rwX {}; then run again": "chmod u+rwX {0}；再运行一次",
+    "folders that are read-only by their mode: {}": "按权限位只读的目录：{0}",
+    "write permission for {}, whose folders they are": "{0} 对自己的这些目录有写入权限",
     # what a run is at, for those who wait for it
     "process {} of {}, since {}, {}": "{1} 的进程 {0}，始于 {2}，{3}",
     "a process that gives no name": "一个没有说明身份的进程",
@@ -1341,7 +1342,7 @@ def needs_none(template: str) -> bool:
     own = template.replace(_HOLE, "")
     return not re.search(r"[A-Za-z]{2}", own) or bool(
         re.fullmatch(
-            r"(sudo|git|ls|echo|kill|-e) [^;,()]*|\{\}/\S*|(Python|CUDA) \{\}|\w+\.\w+\(\.\.\.\)|gcc|\S+\.so\.1",
+            r"(sudo|git|ls|echo|kill|chmod|-e) [^;,()]*|\{\}/\S*|(Python|CUDA) \{\}|\w+\.\w+\(\.\.\.\)|gcc|\S+\.so\.1",
             template,
         )
     )

@@ -4,6 +4,7 @@ Does not prove that the true servers behave like this: their answers were imitat
 """
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -572,6 +573,15 @@ def content_id() -> str:
 # --- in the background -----------------------------------------------------------------------------------------------
 
 
+def free_port(taken: int) -> int:
+    """Return the next port that is free together with the one after it."""
+    for port in range(taken + 2, 65535, 2):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            with socket.create_server(("127.0.0.1", port + 1)):
+                return port
+    return 0
+
+
 def default_state(port: int) -> Path:
     """A state file in a folder of this user's own under the system's temporary folder."""
     folder = Path(tempfile.gettempdir()) / f"chatglm-standins-{os.getuid()}"
@@ -675,7 +685,10 @@ def main() -> None:
     try:
         standin = StandIn(args.port, repos, args.token, args.private, faults, bare=args.bare, python=args.python)
     except OSError as error:
-        sys.exit(f"127.0.0.1:{args.port} or the port after it cannot be used ({error}): choose another --port")
+        told = f"127.0.0.1:{args.port} or the port after it cannot be used ({error}; another user's demo?)"
+        sys.exit(
+            f"{told}: choose another --port, or of ansible-playbook: -e chatglm_standins_port={free_port(args.port)}"
+        )
     with standin:
         known = {"url": standin.url, "cdn": standin.cdn_url, "pid": os.getpid(), "nonce": standin.nonce}
         start = sys.argv[3:] if sys.argv[1:2] == ["--state"] else sys.argv[1:]

@@ -184,6 +184,7 @@ FAULTS = [
     ("gcc", "yours", "no gcc", {"host": host(facts(gcc=""), device="cpu")}),
     ("home_not_folder", "yours", "/home/me is not", {"host": host(facts(disk={"blocked_by": "/home/me"}))}),
     ("home_not_writable", "yours", "me may not write", {"host": host(facts(disk={"writable": False}))}),
+    ("home_read_only", "yours", "/home/me/x/bin", {"host": host(facts(disk={"read_only": ["/home/me/x/bin"]}))}),
     ("home_foreign_files", "yours", "/home/me/x", {"host": host(facts(disk={"foreign": ["/home/me/x"]}))}),
     ("home_file_system", "yours", "noexec", {"host": host(facts(disk={"options": ["noexec"]}))}),
     ("memory", "yours", "together", {"host": host(facts(memory={"available": 1 << 30, "swap_free": 0}))}),

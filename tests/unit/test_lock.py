@@ -16,7 +16,7 @@ import env_host
 import pytest
 import smoke_host
 import yaml
-from ansible.module_utils.chatglm import lock
+from ansible.module_utils.chatglm import files, lock
 from ansible.module_utils.chatglm.failure import Failure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,7 +150,7 @@ def test_a_holder_that_gives_no_name(path, text):
 @pytest.mark.parametrize(
     ("number", "told"),
     [
-        (errno.EACCES, ["Permission denied), it belongs to ", "sudo chown -R "]),
+        (errno.EACCES, ["Permission denied), it belongs to ", "chmod u+rwX "]),
         (errno.ENOSPC, ["No space left on device", "df -i "]),
         (errno.EDQUOT, ["quota", "make room"]),
         (errno.EROFS, ["Read-only file system", "mount it for writing"]),
@@ -163,6 +163,36 @@ def test_a_lock_file_that_cannot_be_opened(path, monkeypatch, number, told):
     monkeypatch.setattr(lock.os, "open", fail)
     message = refused(path)
     assert all(text in message for text in told), message
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user, and only others are refused")
+def test_a_folder_that_is_read_only_by_its_mode():
+    """Of a user without a name; the file that could not be made is a temporary one, which nobody knows."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        inside = Path(folder, "my bin")
+        inside.mkdir()
+        os.chown(inside, 54321, 54321)
+        os.chmod(inside, 0o500)
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            os.setgid(54321)
+            os.setuid(54321)
+            told = ""
+            try:
+                files.write_atomic(inside / "chatglm-run", b"")
+            except OSError as error:
+                told = str(files.unusable(error, inside / "chatglm-run"))
+            subprocess.run(["sh", "-ec", told.partition("To do: ")[2].partition(";")[0]], check=True)
+            files.write_atomic(inside / "chatglm-run", b"")
+            os.write(writing, told.encode())
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as stream:
+            assert f"Found: {inside} cannot be used (Permission denied)" in stream.read()
+        assert os.waitpid(child, 0)[1] == 0
+        assert (inside / "chatglm-run").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user, and only others are refused")

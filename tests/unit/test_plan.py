@@ -412,6 +412,11 @@ def test_releases(release, component):
         ({"git": ""}, ["git"], "sudo apt-get install -y git"),
         ({"disk": {"writable": False}}, ["home_not_writable"], "sudo install -d -o me /home/me/chatglm"),
         (
+            {"disk": {"read_only": ["/home/me/chatglm/my bin"]}},
+            ["home_read_only"],
+            "chmod u+rwX '/home/me/chatglm/my bin'",
+        ),
+        (
             {"disk": {"foreign": ["/home/me/chatglm/venv"]}},
             ["home_foreign_files"],
             "sudo chown -R me: /home/me/chatglm",

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickletools
+import re
 import socket
 import struct
 import subprocess
@@ -438,3 +439,10 @@ def test_a_busy_port_is_named(tmp_path):
     assert done.returncode == 1
     assert f"127.0.0.1:{port} or the port after it cannot be used" in done.stderr
     assert "choose another --port" in done.stderr
+    offered = re.search(r"-e chatglm_standins_port=(\d+)$", done.stderr.strip())
+    assert offered, "the demo's setting is named, with a port that is free"
+    settings = (ROOT / "inventory/demo/group_vars/chatglm.yml").read_text()
+    assert settings.count("{{ chatglm_standins_port }}") == settings.count("127.0.0.1:") > 1, "all follow the setting"
+    state = tmp_path / "other.json"
+    assert offered[1] in run("--daemon", "--state", str(state), "--port", offered[1], "--idle", "1").stdout
+    run("--stop", "--state", str(state))
