@@ -518,6 +518,7 @@ class Probes:
             "verdict": str(record.get("verdict", "")),
             "time": str(record.get("time", "")),
             "reasons": [str(reason) for reason in reasons] if isinstance(reasons, list) else [],
+            "yours": record.get("yours") is True,
         }
 
 

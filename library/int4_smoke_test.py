@@ -126,6 +126,10 @@ due:
   description: Whether a proof was due.
   type: bool
   returned: always
+same:
+  description: Whether all that the chat stands on is as it was at the last proof, be it good or bad.
+  returned: success
+  type: bool
 due_reason:
   description: Why it was due; empty if it was not.
   type: str
@@ -377,7 +381,9 @@ def run_page(params: dict[str, Any], model: dict[str, Any], log: Path) -> dict[s
             if ended is not None:
                 verdict = smoke.diagnose_exit(ended, child.tail(), model, where, params["device"])
             else:
-                verdict = smoke.Verdict(where, False, failure.found, failure.expected, failure.remedy)
+                verdict = smoke.blame(child.tail(), where) or smoke.Verdict(
+                    where, False, failure.found, failure.expected, failure.remedy
+                )
             raise StageError(verdict, child.tail()) from failure
         tail = child.tail()
     return {
@@ -458,6 +464,7 @@ def run(module: AnsibleModule) -> None:
     parse_url(params["url"])
     seen = observe(params, params["mode"], params["repaired"])
     result: dict[str, Any] = {"due": bool(seen.reason), "due_reason": seen.reason, "changed": bool(seen.reason)}
+    result["same"] = seen.old.get("key") == seen.new["key"]
     if not seen.reason:
         still_proven(module, seen.old, "and nothing has changed since")
     before = {"verdict": seen.old.get("verdict", "none"), "subject": seen.old.get("subject", {})}
@@ -470,7 +477,7 @@ def run(module: AnsibleModule) -> None:
         if now.old != seen.old and not now.reason:
             still_proven(module, now.old, "by another run while this one waited for it")
         give_way(module, result, service.observe(home_of(params["launcher"])))
-        make_proof(module, now.new, result)
+        make_proof(module, now.new, result, now.old)
 
 
 def give_way(module: AnsibleModule, result: dict[str, Any], running: dict[str, Any]) -> None:
@@ -509,8 +516,8 @@ def still_proven(module: AnsibleModule, record: dict[str, Any], why: str) -> NoR
     )
 
 
-def make_proof(module: AnsibleModule, new: dict[str, Any], result: dict[str, Any]) -> None:
-    """Prove the chat, record it as ``new``, and end the module with ``result``."""
+def make_proof(module: AnsibleModule, new: dict[str, Any], result: dict[str, Any], old: Any) -> None:
+    """Prove the chat, record it as ``new`` in place of ``old``, and end the module with ``result``."""
     params, reason = module.params, result["due_reason"]
     host, port = parse_url(params["url"])
     demands = smoke.Demands(params["device"], params["expected"], params["min_tokens_per_second"])
@@ -523,13 +530,21 @@ def make_proof(module: AnsibleModule, new: dict[str, Any], result: dict[str, Any
         with tempfile.TemporaryDirectory(dir=module.tmpdir, prefix="smoke") as folder:
             outcome = prove(params, demands, Path(folder))
     except Failure as failure:
-        write_json(params["proof"], {**new, "verdict": "failed", "reasons": [str(failure)], "report": {}})
-        module.fail_json(**result, msg=str(failure), verdict="failed", suspect_files=False)
+        told = [str(failure)]
+        if once_more := smoke.again(old, new["key"], told, params["launcher"]):
+            told.append(str(once_more))
+        record = {**new, "verdict": "failed", "reasons": told, "report": {}, "yours": bool(once_more)}
+        write_json(params["proof"], record)
+        module.fail_json(**result, msg="\n".join(told), verdict="failed", suspect_files=False)
     verdicts = outcome["verdicts"]
     failed = [str(verdict) for verdict in verdicts if not verdict.ok]
     new.update(report=outcome["report"], verdicts=smoke.as_dicts(verdicts), verdict="failed" if failed else "ok")
     if failed:
-        write_json(params["proof"], {**new, "reasons": failed})
+        once_more = None if params["repaired"] else smoke.again(old, new["key"], failed, params["launcher"])
+        if once_more:
+            failed.append(str(once_more))
+        yours = bool(once_more) or any(verdict.yours for verdict in verdicts if not verdict.ok)
+        write_json(params["proof"], {**new, "reasons": failed, "yours": yours})
         module.fail_json(
             **result,
             msg="\n".join(["the chat is not proven.", *failed, "End of the log:", smoke.last_lines(outcome["log"])]),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Optional  # noqa: UP035
 
 from .messages import Text
+from .smoke import PINNED_REVISION
 from .translations import ENOUGH, chinese, item
 
 OK, REPAIRABLE, YOURS, UNKNOWN = "ok", "repairable", "yours", "unknown"
@@ -559,6 +560,8 @@ def _tokenizer(evidence: Evidence) -> Finding | None:
     seen = evidence.get("tokenizer")
     if seen is None:
         return None
+    if "Tokenizer' object has no attribute" in str(seen.get("error")):  # code from before transformers 4.34
+        return Finding(YOURS, seen["error"], f"-e chatglm_model_revision={PINNED_REVISION}")
     if seen.get("error"):
         return Finding(REPAIRABLE, seen["error"])
     return Finding(OK, f"{seen['tokens']} tokens of {seen['text']}")
@@ -672,6 +675,10 @@ def _proof(evidence: Evidence) -> Finding | None:
     record = evidence.get("proof_record")
     if record is None:
         return None
+    if record["verdict"] == "failed" and record["reasons"] and record.get("yours") and proof.get("same"):
+        # Nothing has changed since: the same run would fail in the same way.
+        reasons, todo = zip(*(split_failure(reason) for reason in record["reasons"]))  # noqa: B905
+        return Finding(YOURS, _faults(reasons), "; ".join(dict.fromkeys(text for text in todo if text)))
     if record["verdict"] == "failed" and record["reasons"]:
         return Finding(REPAIRABLE, _faults([f"{proof['due_reason']}: {'; '.join(record['reasons'])}"]))
     return Finding(REPAIRABLE, proof["due_reason"])

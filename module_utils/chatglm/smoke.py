@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from shlex import quote
 from typing import Any
 
 from .files import digest_of
@@ -13,6 +15,14 @@ from .nvidia import INT4_CAPABILITIES
 
 GIB = 1 << 30
 PLAY_AGAIN = "run the play again"
+# The revision of the model that the project pins (roles/chatglm/defaults), for who has chosen one that cannot work.
+PINNED_REVISION = "d93643f303743236b43cd79335e8a093e68d8524"
+# What a role of this project installs: where a script misses one of these, it is not the script that is wrong.
+INSTALLED = (
+    "torch", "transformers", "gradio", "mdtex2html", "sentencepiece", "fastapi", "uvicorn", "pydantic", "starlette",
+    "sse_starlette", "numpy", "huggingface_hub", "cpm_kernels", "streamlit",
+)  # fmt: skip
+FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
 READ_LOG = "read the log at the end of this message"
 # What errors say when transformers and the model's own code do not fit: by tokenizer, by configuration, and (4.42 and
 # newer, seen here) by upstream's stream_generate, which calls private methods of transformers.
@@ -29,7 +39,11 @@ MISFITS = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """One judgement. ``remedy`` is empty when ``ok``; ``files`` says whether a damaged file can be the cause."""
+    """One judgement.
+
+    ``remedy`` is empty when ``ok``; ``files`` says whether a damaged file can be the cause, ``yours`` that only the
+    user can mend it: the same run would fail in the same way.
+    """
 
     name: str
     ok: bool
@@ -37,6 +51,7 @@ class Verdict:
     expected: str
     remedy: str = ""
     files: bool = True
+    yours: bool = False
 
     def __str__(self) -> str:
         """Return the line that a user reads."""
@@ -229,6 +244,9 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             f"{PLAY_AGAIN}: role cuda_libs installs them",
             files=False,
         )
+    absent = re.search(r"No module named '(\w+)", text)
+    if absent and absent[1] not in INSTALLED and (own := blame(text, where)) and own.yours:
+        return own
     if "modulenotfounderror" in lower or "importerror" in lower or "no module named" in lower:
         return Verdict(
             where,
@@ -245,6 +263,16 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             "tokenizer.model",
             "the true file (1,018,370 bytes for chatglm2-6b-int4)",
             "role weights fetches it anew (installing CUDA libraries does not help here)",
+        )
+    if re.search(r"'ChatGLM\w*Tokenizer' object has no attribute", text):
+        return Verdict(
+            where,
+            False,
+            f"the model's code is from before transformers 4.34: {last_line(text)}",
+            f"the pinned revision {PINNED_REVISION}, or one whose code is as new",
+            f"leave chatglm_model_revision out, or give -e chatglm_model_revision={PINNED_REVISION}",
+            files=False,
+            yours=True,
         )
     if any(mark in text for mark in MISFITS):
         return Verdict(
@@ -287,7 +315,61 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             "check the variables http_proxy and no_proxy (127.0.0.1 belongs in no_proxy); then run the play again",
             files=False,
         )
-    return Verdict(where, False, last_line(text), "no error", READ_LOG)
+    return blame(text, where) or Verdict(where, False, last_line(text), "no error", READ_LOG)
+
+
+def blame(text: str, where: str) -> Verdict | None:
+    """Name the line of the demo's script (or of a file beside it) that an error came through, None if there is none."""
+    text = text[text.rfind("Traceback (most recent call last)") :]
+    frames: list[tuple[str, str]] = FRAME.findall(text)
+    own = [(path, line) for path, line in frames if os.path.basename(os.path.dirname(path)) == "source"]
+    if not own:
+        return None
+    path, line = own[-1]
+    folder, name = os.path.split(path)
+    at_fault = frames[-1] == own[-1]
+    return Verdict(
+        where,
+        False,
+        f"{path}, line {line}: {last_line(text)}",
+        "a script that works with the installed packages",
+        f"correct that line, or get upstream's script back: git -C {quote(folder)} checkout -- {quote(name)}; "
+        "then run the play again",
+        files=not at_fault,
+        yours=at_fault,
+    )
+
+
+def again(old: Any, key: str, reasons: list[str], launcher: str) -> Verdict | None:
+    """Say that a proof has failed as the one before it did, with everything as it was then; None if it has not.
+
+    Args:
+        old: the record of the proof before.
+        key: what this one would have held for.
+        reasons: why it failed.
+        launcher: what starts the chat by hand.
+
+    """
+    if not isinstance(old, dict) or old.get("verdict") != "failed" or old.get("key") != key:
+        return None
+    if alike(old.get("reasons") or []) != alike(reasons):
+        return None
+    return Verdict(
+        "once more",
+        False,
+        f"the failure of {old.get('time')}, with everything as it was then",
+        "another outcome, which the same run does not bring",
+        "do what stands above, if it is for you to do; else start the chat by hand to see all that it says "
+        f"({launcher}), have every file read (-e virtualenv_verify=full -e weights_verify=deep), and report it with "
+        "that log",
+        files=False,
+        yours=True,
+    )
+
+
+def alike(reasons: Sequence[Any]) -> list[str]:
+    """Return reasons without their numbers, which differ from run to run, and without the word that they came again."""
+    return [re.sub(r"\d[\d.]*", "#", str(reason)) for reason in reasons if not str(reason).startswith("once more: ")]
 
 
 def is_no_data(report: dict[str, Any], name: str) -> bool:
@@ -510,7 +592,10 @@ def cleared(verdict: Verdict) -> Verdict:
 
 def as_dicts(verdicts: list[Verdict]) -> list[dict[str, Any]]:
     """Return the verdicts as they are recorded."""
-    return [{name: value for name, value in asdict(verdict).items() if name != "files"} for verdict in verdicts]
+    return [
+        {name: value for name, value in asdict(verdict).items() if name not in ("files", "yours")}
+        for verdict in verdicts
+    ]
 
 
 def summary(report: dict[str, Any]) -> str:

@@ -1149,6 +1149,23 @@ CHINESE = {
     "a free port after the demo's end": "演示结束后端口空闲",
     "stop the process that still listens there": "停止仍在监听的进程",
     # the page and its proof
+    "the model's code is from before transformers 4.34: {}": "模型的代码早于 transformers 4.34：{0}",
+    "the pinned revision {}, or one whose code is as new": "锁定的版本 {0}，或代码同样新的版本",
+    "leave chatglm_model_revision out, or give -e chatglm_model_revision={}": (
+        "不要设置 chatglm_model_revision，或者用 -e chatglm_model_revision={0}"
+    ),
+    "{}, line {}: {}": "{0} 第 {1} 行：{2}",
+    "a script that works with the installed packages": "能与已安装的软件包一起运行的脚本",
+    "correct that line, or get upstream's script back: git -C {} checkout -- {}; then run the play again": (
+        "改正那一行，或恢复上游的脚本：git -C {0} checkout -- {1}；然后再运行一次"
+    ),
+    "the failure of {}, with everything as it was then": "与 {0} 的失败相同，而一切都与当时一样",
+    "another outcome, which the same run does not bring": "不同的结果，而同样的运行不会带来",
+    "do what stands above, if it is for you to do; else start the chat by hand to see all that it says ({}), have "
+    "every file read (-e virtualenv_verify=full -e weights_verify=deep), and report it with that log": (
+        "如果上面有你该做的，请先做；否则手动启动对话，看它的全部输出（{0}），检查每个文件"
+        "（-e virtualenv_verify=full -e weights_verify=deep），并附上日志报告"
+    ),
     "read the log of the demo at the end of this message, repair its cause and run the play again": (
         "看这条消息末尾的演示日志，解决其中的原因，再运行一次"
     ),
@@ -1162,8 +1179,11 @@ CHINESE = {
     "choose another chatglm_app, or a chatglm_source_version that has it": (
         "换一个 chatglm_app，或者换一个有它的 chatglm_source_version"
     ),
-    "the file was left as it is; correct that line, or move the file away and run the play again, which fetches "
-    "upstream's text": "文件保持原样；更正那一行，或把文件移走再运行一次，会取回上游的版本",
+    "the file was left as it is; correct that line; or, where you have edited it, move it away and run the play again, "
+    "which brings the commit's own text; if that is what is refused, choose another chatglm_source_version": (
+        "文件保持原样；更正那一行；如果你改过它，也可以把它移走再运行一次，会取回该提交自己的版本；"
+        "如果被拒绝的正是那个版本，请换一个 chatglm_source_version"
+    ),
     "the test was stopped by signal {}": "测试被信号 {0} 中止",
     "an undisturbed run": "不受打扰的运行",
     "url is {}": "url 是 {0}",
@@ -1294,6 +1314,7 @@ VERDICTS = {
     "page grows": "网页逐步输出",
     "second turn": "第二轮",
     "port freed": "端口释放",
+    "once more": "再次失败",
     "model": "模型",
     "page": "网页",
     "start": "启动",

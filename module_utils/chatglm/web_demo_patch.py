@@ -355,8 +355,9 @@ class Refused(Failure):
         super().__init__(
             f"{place}: {reason}",
             expected,
-            "the file was left as it is; correct that line, or move the file away and run the play again, "
-            "which fetches upstream's text",
+            "the file was left as it is; correct that line; or, where you have edited it, move it away and run the "
+            "play again, which brings the commit's own text; if that is what is refused, choose another "
+            "chatglm_source_version",
         )
 
 

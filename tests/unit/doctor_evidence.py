@@ -317,6 +317,16 @@ FAULTS = [
     ("cuda_available", "yours", "is False", {
         "imports": {**HEALTHY["imports"], "cuda": {"build": "12.6", "available": False}}}),
     ("tokenizer", "repairable", "padding_side", {"tokenizer": {"error": "TypeError: padding_side"}}),
+    ("proof", "yours", "line 7: TypeError", {
+        "proof": {"due": True, "due_reason": "the last proof failed", "same": True},
+        "proof_record": {"verdict": "failed", "time": "t", "yours": True, "reasons": [
+            "page, start: found /h/source/web_demo.py, line 7: TypeError: x; expected y. To do: correct that line"]}}),
+    ("proof", "repairable", "line 7: TypeError", {  # something has changed since
+        "proof": {"due": True, "due_reason": "the last proof failed", "same": False},
+        "proof_record": {"verdict": "failed", "time": "t", "yours": True, "reasons": [
+            "page, start: found /h/source/web_demo.py, line 7: TypeError: x; expected y. To do: correct that line"]}}),
+    ("tokenizer", "yours", "has no attribute 'tokenizer'", {
+        "tokenizer": {"error": "AttributeError: 'ChatGLMTokenizer' object has no attribute 'tokenizer'"}}),
     ("proof", "repairable", "never proven", {"proof": {"due": True, "due_reason": "never proven"}}),
     ("proof", "repairable", "the answer is empty", {
         "proof": {"due": True, "due_reason": "the last proof failed"},

@@ -13,7 +13,7 @@ import pytest
 from ansible.module_utils.chatglm import page, smoke, smoke_worker
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.processes import Child, port_free, port_owner
-from smoke_host import REPORT, group_members
+from smoke_host import REPORT, ROOT, group_members
 
 DEMANDS = smoke.Demands("cpu", "ChatGLM2-6B", 1.0)
 PAGE = {"answer": "ChatGLM2-6B", "partials": 5, "second_answer": "ChatGLM2-6B", "bot_messages": 2, "port_free": True}
@@ -365,3 +365,49 @@ def test_the_tail_is_bounded(tmp_path):
 def test_owner_of_a_port_that_nobody_uses():
     assert port_free("127.0.0.1", 0)
     assert "another user" in port_owner(1)
+
+
+def trace(*frames, error="TypeError: no"):
+    lines = "".join(f'  File "{path}", line {line}, in f\n    x\n' for path, line in frames)
+    return f"Traceback (most recent call last):\n{lines}{error}\n"
+
+
+SCRIPT, PACKAGE = ("/home/me/c h/source/web_demo.py", 7), ("/v/site-packages/gradio/blocks.py", 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "yours"),
+    [
+        (trace(SCRIPT), "/home/me/c h/source/web_demo.py, line 7: TypeError: no", True),
+        (trace(SCRIPT, PACKAGE), "/home/me/c h/source/web_demo.py, line 7: TypeError: no", False),
+        (trace(SCRIPT, error="ModuleNotFoundError: No module named 'langchain'"), "line 7: ModuleNotFoundError", True),
+        (trace(SCRIPT, error="ModuleNotFoundError: No module named 'gradio'"), "a package of the virtualenv", False),
+        (
+            trace(SCRIPT, PACKAGE, error="ModuleNotFoundError: No module named 'x'"),
+            "a package of the virtualenv",
+            False,
+        ),
+        (trace(SCRIPT) + trace(PACKAGE), "TypeError: no", False),
+        (trace(PACKAGE), "TypeError: no", False),
+        (
+            "AttributeError: 'ChatGLMTokenizer' object has no attribute 'tokenizer'",
+            "from before transformers 4.34",
+            True,
+        ),
+    ],
+)
+def test_who_can_mend_it(text, found, yours):
+    verdict = smoke.diagnose(text, {}, "page, start", "cpu")
+    assert found in verdict.found
+    assert verdict.yours is yours
+    if yours:
+        assert not verdict.files
+        assert verdict.remedy != smoke.READ_LOG
+        assert not verdict.remedy.startswith(smoke.PLAY_AGAIN)
+    if found.startswith("/home"):
+        assert "git -C '/home/me/c h/source' checkout -- web_demo.py" in verdict.remedy
+
+
+def test_the_pinned_revision_is_the_settings():
+    defaults = ROOT / "roles" / "chatglm" / "defaults" / "main.yml"
+    assert f"\nchatglm_model_revision: {smoke.PINNED_REVISION}\n" in defaults.read_text()

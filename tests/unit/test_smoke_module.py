@@ -125,7 +125,7 @@ def test_check_mode_on_a_proven_host_agrees_with_the_real_run(host):
         (
             bad(REPORT, error={"phase": "tokenizer", "type": "AttributeError", "message":
                                "'ChatGLMTokenizer' object has no attribute 'tokenizer'"}),
-            ["model, tokenizer: found transformers 4.41.2 and the model's code do not fit", "virtualenv and weights"],
+            ["model, tokenizer: found the model's code is from before transformers 4.34", "-e chatglm_model_revision="],
         ),
         ({"kind": "kill", "value": 9}, ["model, load: found the process was killed by signal 9 (SIGKILL)", "RAM"]),
         ({"kind": "kill", "value": 4}, ["killed by signal 4 (SIGILL)", "this CPU lacks an instruction"]),
@@ -430,3 +430,40 @@ def test_through_ansible_itself(host):
     done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(host.proof.read_text())["verdict"] == "ok"
+
+
+def test_a_failure_that_comes_again_is_not_answered_by_the_same_run(host):
+    host.model = bad(REPORT, answer="", tokens_per_second=20.0)
+    first = host.run()
+    assert "once more:" not in first["msg"]
+    record = json.loads(host.proof.read_text())
+    assert (record["verdict"], record["yours"]) == ("failed", False)
+    host.model = bad(REPORT, answer="", tokens_per_second=21.5)
+    for _ in range(2):
+        second = host.run()
+        assert f"once more: found the failure of {record['time']}, with everything as it was then" in second["msg"]
+        assert "report it with that log" in second["msg"]
+        told = json.loads(host.proof.read_text())
+        assert told["yours"]
+        record = told
+    assert host.run(check=True)["same"]
+    # Something else is wrong, something was mended, or something has changed: then a run is worth its while.
+    assert "once more:" not in host.run(repaired=["weights"])["msg"]
+    assert "once more:" not in host.run(subject={"weights": "c" * 64})["msg"]
+    assert not host.run(check=True)["same"]
+    host.model = bad(REPORT, nonfinite_logits=3)
+    assert "once more:" not in host.run(subject={"weights": "c" * 64})["msg"]
+
+
+def test_an_error_in_the_script_names_its_line_and_the_way_back(host, tmp_path):
+    log = (
+        f'Traceback (most recent call last):\n  File "{tmp_path}/my source/web_demo.py", line 3, in f\n    pass\n'
+        f'  File "{tmp_path}/source/web_demo.py", line 9, in <module>\n    demo.queue(colour=2)\n'
+        "TypeError: Blocks.queue() got an unexpected keyword argument 'colour'"
+    )
+    host.page = {"kind": "exit", "value": log}
+    result = host.run()
+    assert f"page, start: found {tmp_path}/source/web_demo.py, line 9: TypeError: Blocks.queue()" in result["msg"]
+    assert f"git -C {tmp_path}/source checkout -- web_demo.py" in result["msg"]
+    assert not result["suspect_files"]
+    assert json.loads(host.proof.read_text())["yours"]
