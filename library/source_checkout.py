@@ -707,7 +707,7 @@ def run(params: dict[str, Any], check_mode: bool, git: str | None, warnings: lis
     if not os.path.isabs(params["dest"]):
         raise Failure(f"the path {params['dest']!r}", "an absolute path", "give the whole path, from /")
     if git is None:
-        raise Failure("this host has no git", "git 2.25 or newer", "sudo apt install git")
+        raise Failure("this host has no git", "git 2.25 or newer", "sudo apt-get update; sudo apt-get install -y git")
     dest = Path(os.path.realpath(params["dest"]))
     checkout = Checkout(params["url"], version, dest, params["ca_bundle"], params["patches"], params["timeout"], git)
     checkout.script = params["script"]

@@ -823,8 +823,10 @@ CHECKS: tuple[Check, ...] = (
         Text("Python that Ansible's modules run on", "运行 Ansible 模块的 Python"),
         Text("it is missing, or older than 3.10", "没有 Python，或版本低于 3.10"),
         Text(
-            "sudo apt-get install -y python3; or name a newer one: -e ansible_python_interpreter=/usr/bin/python3.10",
-            "sudo apt-get install -y python3；或指定较新的：-e ansible_python_interpreter=/usr/bin/python3.10",
+            "sudo apt-get update; sudo apt-get install -y python3; or name a newer one: "
+            "-e ansible_python_interpreter=/usr/bin/python3.10",
+            "sudo apt-get update; sudo apt-get install -y python3；或指定较新的："
+            "-e ansible_python_interpreter=/usr/bin/python3.10",
         ),
         _host_python,
         repairs="user",
@@ -872,7 +874,7 @@ CHECKS: tuple[Check, ...] = (
         "git",
         Text("git", "git"),
         Text("there is no git, which fetches the source repository", "没有 git，无法获取源码仓库"),
-        Text("sudo apt-get install -y git", "sudo apt-get install -y git"),
+        Text("sudo apt-get update; sudo apt-get install -y git", "sudo apt-get update; sudo apt-get install -y git"),
         refused("git", lambda facts: str(facts["git"])),
         repairs="user",
         cost=0,
@@ -883,7 +885,7 @@ CHECKS: tuple[Check, ...] = (
         "gcc",
         Text("C compiler", "C 编译器"),
         Text("on a CPU the model compiles its int4 kernel when it is loaded", "在 CPU 上，模型加载时要编译 int4 内核"),
-        Text("sudo apt-get install -y gcc", "sudo apt-get install -y gcc"),
+        Text("sudo apt-get update; sudo apt-get install -y gcc", "sudo apt-get update; sudo apt-get install -y gcc"),
         refused("gcc", lambda facts: str(facts["gcc"])),
         repairs="user",
         cost=0,

@@ -31,6 +31,7 @@ MESSAGES: Mapping[str, Text] = {
     "progress.import": Text("importing the packages {name}", "正在试导入软件包 {name}"),
     "progress.source": Text("fetching the source {name}", "正在下载源代码 {name}"),
     "progress.apt": Text("installing {name}", "正在安装 {name}"),
+    "progress.apt_wait": Text("waiting for {name}, which holds apt", "正在等待 {name}，它占着 apt"),
     "progress.load": Text("loading the model {name}", "正在加载模型 {name}"),
     "progress.answer": Text("generating an answer {name}", "正在生成回答 {name}"),
     "progress.page": Text("starting the page {name}", "正在启动网页 {name}"),

@@ -413,7 +413,7 @@ def host_refusals(facts: dict[str, Any], settings: Settings) -> list[Refusal]:
                 "git",
                 "no git on PATH",
                 "git, which fetches the source repository",
-                "sudo apt-get install -y git",
+                "sudo apt-get update; sudo apt-get install -y git",
             )
         )
     refusals += home_refusals(facts, settings)
@@ -621,7 +621,7 @@ def make_plan(facts: dict[str, Any], settings: Settings) -> Outcome:
                 "gcc",
                 "no gcc on PATH",
                 "gcc: on a CPU the model compiles its int4 kernel when it is loaded",
-                "sudo apt-get install -y gcc",
+                "sudo apt-get update; sudo apt-get install -y gcc",
             )
         )
     python, refusal = choose_python(facts, settings)

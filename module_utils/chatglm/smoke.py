@@ -294,7 +294,7 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             False,
             "no gcc, which the model's code needs to build its CPU kernel",
             "gcc",
-            "install it (sudo apt install gcc) and run the play again",
+            "install it (sudo apt-get update; sudo apt-get install -y gcc) and run the play again",
             files=False,
         )
     if "cannot find empty port" in lower:

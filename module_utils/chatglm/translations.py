@@ -634,6 +634,29 @@ CHINESE = {
     ),
     "{}; apt has no packages of it that fit": "{0}；apt 里没有合适的软件包",
     "{}; apt has no packages of it that fit ({})": "{0}；apt 里没有合适的软件包（{1}）",
+    # apt_install.py
+    "apt is held by {}, for {} s": "apt 被 {0} 占用，已 {1} 秒",
+    "apt and dpkg free; Ubuntu's own updates (unattended-upgr) may take some minutes after a start": (
+        "apt 和 dpkg 空闲；Ubuntu 自己的更新（unattended-upgr）在启动后可能要几分钟"
+    ),
+    "wait until it is done, then run again": "等它结束，再运行一次",
+    "waited {} s for apt, which was held by {}": "等了 {0} 秒 apt，当时占用它的是 {1}",
+    "apt-get cannot be run ({})": "apt-get 运行不了（{0}）",
+    "Debian, Ubuntu or one of their kin": "Debian、Ubuntu 或它们的同类",
+    "apt could not renew these lists: {}; the installation goes on without them": (
+        "apt 更新不了这些软件源：{0}；安装会在没有它们的情况下继续"
+    ),
+    "apt-get could not install {}: {}": "apt-get 装不了 {0}：{1}",
+    "apt-get could not remove {}: {}": "apt-get 删不了 {0}：{1}",
+    "{}; these lists could not be renewed before: {}": "{0}；在此之前这些软件源更新不了：{1}",
+    "lists that apt can read": "apt 能读的软件源",
+    "mend them, or switch off those of others (in /etc/apt/sources.list.d), then: sudo apt-get update": (
+        "修好它们，或关掉别人的（在 /etc/apt/sources.list.d 里），然后：sudo apt-get update"
+    ),
+    "packages that apt can install and remove": "apt 能安装和删除的软件包",
+    "sudo dpkg --configure -a && sudo apt-get --fix-broken install, then run again": (
+        "sudo dpkg --configure -a && sudo apt-get --fix-broken install，再运行一次"
+    ),
     # cuda_links.py
     "no {} among the packages of {} that fits CUDA {}": "{1} 的软件包里没有适合 CUDA {2} 的 {0}",
     "the libraries that torch's CUDA build brings": "CUDA 版 torch 自带的库",
@@ -1077,7 +1100,9 @@ CHINESE = {
     "the locked transformers with the pinned revision of the model": "锁定的 transformers 和锁定的模型版本",
     "{}: roles virtualenv and weights install that pair": "{0}：角色 virtualenv 和 weights 会装上这一对",
     "no gcc, which the model's code needs to build its CPU kernel": "没有 gcc，模型代码要用它编译 CPU 内核",
-    "install it (sudo apt install gcc) and run the play again": "安装它（sudo apt install gcc），再运行一次",
+    "install it (sudo apt-get update; sudo apt-get install -y gcc) and run the play again": (
+        "安装它（sudo apt-get update; sudo apt-get install -y gcc），再运行一次"
+    ),
     "the port was taken while the demo started": "演示启动时端口被占用了",
     "stop what listens there, or choose another with -e chatglm_port=": (
         "停止占用它的程序，或用 -e chatglm_port= 换一个"
@@ -1363,7 +1388,8 @@ def needs_none(template: str) -> bool:
     own = template.replace(_HOLE, "")
     return not re.search(r"[A-Za-z]{2}", own) or bool(
         re.fullmatch(
-            r"(sudo|git|ls|echo|kill|chmod|-e) [^;,()]*|\{\}/\S*|(Python|CUDA) \{\}|\w+\.\w+\(\.\.\.\)|gcc|\S+\.so\.1",
+            r"(sudo apt-get update; )?(sudo|git|ls|echo|kill|chmod|-e) [^;,()]*"
+            r"|\{\}/\S*|(Python|CUDA) \{\}|\w+\.\w+\(\.\.\.\)|gcc|\S+\.so\.1",
             template,
         )
     )

@@ -409,7 +409,7 @@ def test_releases(release, component):
         ({"wsl": 1, "kernel": "4.4.0-19041-Microsoft"}, ["wsl1"], "wsl --set-version Ubuntu-22.04 2"),
         ({"architecture": "aarch64"}, ["architecture"], ""),
         ({"clock": {"sane": False, "now": "1970-01-01 00:00:07 UTC"}}, ["clock"], "sudo hwclock --hctosys"),
-        ({"git": ""}, ["git"], "sudo apt-get install -y git"),
+        ({"git": ""}, ["git"], "sudo apt-get update; sudo apt-get install -y git"),
         ({"disk": {"writable": False}}, ["home_not_writable"], "sudo install -d -o me /home/me/chatglm"),
         (
             {"disk": {"read_only": ["/home/me/chatglm/my bin"]}},

@@ -28,7 +28,7 @@ def load(folder, name):
 
 callback = load("callback_plugins", "progress")
 action = load("action_plugins", "with_progress")
-apt = load("action_plugins", "apt")
+apt = load("action_plugins", "apt_install")
 
 
 def say(language):
@@ -310,22 +310,14 @@ def test_how_much_of_apt_s_files_is_there():
     assert apt.arrived("", files) == 0
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("Get:1 http://deb x 206 MB\nFetched 207 MB in 12s (17.2 MB/s)\nSelecting", "207 MB"),
-        ("Fetched 38.8 kB in 0s (2,148 kB/s)\n", "38.8 kB"),
-        ("Need to get 0 B/207 MB of archives.\n", ""),
-    ],
-)
-def test_how_much_apt_says_it_has_fetched(text, told):
-    assert apt.fetched(text) == told
-
-
 def test_apt_is_watched_from_its_download_to_its_end(monkeypatch):
     asked = []
 
+    waiting = ["unattended-upgr (812)\n"]
+
     def ask(connection, command):
+        if "/proc/locks" in command:
+            return waiting.pop() if waiting else ""
         asked.append((connection, command))
         if "print-uris" in command:
             return URIS if len(asked) > 1 else ""
@@ -335,6 +327,7 @@ def test_apt_is_watched_from_its_download_to_its_end(monkeypatch):
     watch = apt.AptWatch(["lib;x"], None, None, {})
     monkeypatch.setattr(watch, "connect", lambda become=False: "root" if become else "user")
     monkeypatch.setattr(watch, "ask", ask)
+    assert watch.look() == {"stage": "apt_wait", "name": "unattended-upgr (812)"}
     states = [watch.look() for _ in range(6)]
     assert [state["stage"] for state in states] == ["apt", "fetch", "fetch", "apt", "apt", "apt"]
     assert [state["done"] for state in states[1:3]] == [100_167_360, 200_167_360]

@@ -520,7 +520,8 @@ def test_occupied_folder(params):
 
 def test_no_git(params):
     assert str(failing(params, None)) == (
-        "Found: this host has no git. Expected: git 2.25 or newer. To do: sudo apt install git"
+        "Found: this host has no git. Expected: git 2.25 or newer. "
+        "To do: sudo apt-get update; sudo apt-get install -y git"
     )
 
 

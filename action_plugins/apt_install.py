@@ -1,4 +1,4 @@
-"""Action plugin: apt, with the progress of its downloads, for the task that names ansible.legacy.apt and no other.
+"""Action plugin: the module apt_install, with the progress of its downloads, and whom it waits for.
 
 apt itself tells nobody but its own terminal. What it is about to fetch is asked by the same question without a lock and
 without rights (--print-uris); how much of that is there, is read where it collects, with the rights that the task has.
@@ -27,10 +27,18 @@ def arrived(text: str, files: dict[str, int]) -> int:
     return sum(min(size, there.get(name, 0)) for name, size in files.items())
 
 
-def fetched(text: str) -> str:
-    """Return how much apt-get says it has fetched, as 206 MB; an empty text where it says nothing."""
-    found = re.search(r"(?m)^Fetched ([\d.,]+ [kMGT]?B) in ", text)
-    return found[1] if found else ""
+HOLDER = r"""
+for file in /var/lib/dpkg/lock-frontend /var/lib/apt/lists/lock; do
+    inode=$(stat -c %i "$file" 2>/dev/null) || continue
+    of="POSIX *ADVISORY *WRITE"
+    pid=$(sed -n "s/^[0-9]*: $of *\([0-9]*\) [0-9a-f]*:[0-9a-f]*:$inode .*/\1/p" /proc/locks | head -n 1)
+    [ -n "$pid" ] || continue
+    tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -e --force-confdef && continue
+    echo "$(cat "/proc/$pid/comm") ($pid)"
+    break
+done
+true"""
+"""Prints who holds apt's locks, unless that is this task's own apt-get."""
 
 
 class AptWatch(Base.watching):  # type: ignore[misc]
@@ -47,6 +55,8 @@ class AptWatch(Base.watching):  # type: ignore[misc]
         """Return how much has come; while that is not known, or all is there, that they are being installed."""
         names = " ".join(self.packages)
         self.plain = self.plain or self.connect()
+        if not self.fetched and (who := self.ask(self.plain, HOLDER).strip()):
+            return {"stage": "apt_wait", "name": who}
         if not self.files:  # its lists may be about to be renewed
             quoted = " ".join(map(shlex.quote, self.packages))
             command = f"LC_ALL=C apt-get -qq --print-uris --no-install-recommends install -- {quoted}"
@@ -62,15 +72,10 @@ class AptWatch(Base.watching):  # type: ignore[misc]
 
 
 class ActionModule(Base):  # type: ignore[misc, valid-type]
-    """The module apt of ansible-core, watched."""
-
-    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module, and take from its output how much was fetched."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        return {**result, "fetched": fetched(str(result.get("stdout", "")))}
+    """The module, watched."""
 
     def prepare(self, about: dict[str, Any]) -> AptWatch | None:
         """Return what watches the task."""
-        names = self._task.args.get("name")
+        names = self._task.args.get("packages")
         names = names if isinstance(names, list) else []
         return AptWatch(names, self._connection, self._play_context, about) if names else None
