@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Optional  # noqa: UP035
 
+from .managed_python import MINORS
 from .messages import Text
 from .smoke import PINNED_REVISION
 from .translations import ENOUGH, chinese, item
@@ -326,6 +327,13 @@ def package_faults(virtualenv: Mapping[str, Any]) -> dict[str, list[str]]:
 def _prepared(virtualenv: Mapping[str, Any]) -> list[str]:
     diff = virtualenv.get("diff") or {}
     return str(diff.get("prepared", "")).splitlines() if isinstance(diff, dict) else []
+
+
+def _chosen_python(facts: dict[str, Any]) -> str:
+    """Return the interpreter that the virtualenv is made from, as plan.choose_python chooses where nothing is set."""
+    own = [each["path"] for each in facts["pythons"] if each.get("asked") or each["minor"] in MINORS]
+    managed = facts.get("managed_python") or {}
+    return _listed(own, 1) if own and not managed.get("in_use") else str(managed.get("path") or "")
 
 
 _GONE = ("it is missing", "it has no interpreter", "its interpreter may not be executed")
@@ -1187,10 +1195,10 @@ CHECKS: tuple[Check, ...] = (
         Text("Python for the virtualenv", "虚拟环境用的 Python"),
         Text("no Python 3.10 to 3.12, which the locked packages need", "没有锁定的软件包所需的 Python 3.10 到 3.12"),
         Text(
-            "uv python install 3.12, then -e preflight_python=PATH",
-            "uv python install 3.12，然后 -e preflight_python=路径",
+            "leave out virtualenv_python_source and preflight_python: uv brings one along",
+            "不设 virtualenv_python_source 和 preflight_python：由 uv 带来一个",
         ),
-        refused("python", lambda facts: _listed((each["path"] for each in facts["pythons"]), 1)),
+        refused("python", _chosen_python),
         repairs="user",
         cost=0,
         needs=("settings",),

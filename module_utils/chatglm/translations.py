@@ -678,6 +678,13 @@ CHINESE = {
     ),
     "{}, though {} are installed": "{0}，尽管已装有 {1}",
     # the Python that uv brings
+    "{} runs, but not in a virtualenv": "{0} 能运行，但在虚拟环境里不能",
+    "a Python that finds its library from there; one that is reached by a link may not": (
+        "在那里也能找到自己的库的 Python；经由链接找到的可能不行"
+    ),
+    "name the file itself (readlink -f {}) with preflight_python, or take uv's: -e virtualenv_python_source=managed": (
+        "用 preflight_python 指定文件本身（readlink -f {0}），或用 uv 的：-e virtualenv_python_source=managed"
+    ),
     "a list of Pythons that cannot be read ({})": "读不了的 Python 列表（{0}）",
     "none among {} entries of the list of Pythons": "Python 列表的 {0} 项里没有合用的",
     "a list in uv's format with a CPython 3.12, 3.11 or 3.10 for Linux on x86_64, its address and its sha256": (

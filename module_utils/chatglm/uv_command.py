@@ -599,7 +599,16 @@ class Workshop:
         wanted = self.wanted
         options = ["--no-project", "--relocatable", "--prompt", os.path.basename(wanted.path)]
         self._run(["venv", *options, "--python", wanted.python, wanted.partial], "creating the environment")
-        interpreter = probe(f"{wanted.partial}/bin/python")
+        try:
+            interpreter = probe(f"{wanted.partial}/bin/python")
+        except OSError as error:
+            # It finds its library by where it stands, and a link to it stands elsewhere.
+            raise Failure(
+                f"{wanted.python} runs, but not in a virtualenv",
+                "a Python that finds its library from there; one that is reached by a link may not",
+                f"name the file itself (readlink -f {wanted.python}) with preflight_python, or take uv's: "
+                "-e virtualenv_python_source=managed",
+            ) from error
         pins = {pin.name: pin for pin in plan.install}
         self._install(wanted.partial, interpreter.minor, plan.install, reinstall=False)
         self._second_round(wanted.partial, interpreter, pins)

@@ -12,7 +12,14 @@ import patch_web_demo
 import pytest
 import source_checkout
 import uninstall
-from ansible.module_utils.chatglm import apt_packages, apt_sources, lock
+from ansible.module_utils.chatglm import (
+    apt_packages,
+    apt_sources,
+    lock,
+    managed_python,
+    managed_python_work,
+    uv_command,
+)
 from env_host import EnvHost, uv_binary
 from snapshot_host import FILES, Site, pinned
 from test_source_checkout import PAGE, git
@@ -82,7 +89,7 @@ class Host:
         git(work, "add", ".")
         git(work, "commit", "-q", "-m", "one")
         clone = {"url": work.as_uri(), "version": git(work, "rev-parse", "HEAD"), "dest": str(self.home / "source")}
-        clone.update(ca_bundle="", patches=str(self.home / "state"), timeout=60)
+        clone.update(ca_bundle="", patches=str(self.home / "state"), timeout=60, script="")
         source_checkout.run(clone, False, shutil.which("git"))
         patch_web_demo.run(
             {
@@ -239,6 +246,56 @@ def test_what_was_edited_stays_and_what_was_only_touched_goes(host, out):
         f"{site}/alpha/data.txt", "venv/bin/activate", "source/README.md", "source/web_demo.py",
         "models/tiny/modeling_chatglm.py",
     }  # fmt: skip
+
+
+@pytest.fixture
+def managed(host):
+    """A Python as managed_python records it: two files, bytecode, a link."""
+    tree = host.home / "python" / "cpython-3.12.16-linux-x86_64-gnu"
+    for name in ("bin/python3.12", "lib/python3.12/os.py", "lib/python3.12/this.py"):
+        host.write(tree.relative_to(host.home) / name)
+    (tree / "bin" / "python3").symlink_to("python3.12")
+    release = managed_python.Release(tree.name, "3.12.16", "20261110", "https://h/b/f", "a" * 64)
+    builder = managed_python_work.Builder(
+        managed_python.Wanted(str(tree.parent), ""), "", [], uv_command.Sources(), environ={}
+    )
+    digests, links = builder._settle(str(tree), str(tree))
+    entry = managed_python.make_entry(str(tree), str(tree), release, digests, links)
+    record = {"format": managed_python.FORMAT, "pythons": {tree.name: entry}}
+    (host.home / "state" / "python.json").write_text(json.dumps(record))
+    host.write(tree.relative_to(host.home) / "lib/python3.12/__pycache__/os.cpython-312.pyc")
+    return tree
+
+
+def test_a_managed_python_goes_and_what_an_interrupted_run_left_of_one(host, out, managed):
+    for name in ("python.partial/new/x", "python.old/lib/x"):
+        host.write(name)
+    assert out()["kept"] == []
+    assert not host.home.exists()
+
+
+def test_in_a_managed_python_what_is_the_user_s_stays(host, out, managed):
+    (managed / "lib/python3.12/this.py").write_text("edited")
+    (managed / "lib/python3.12/mine.py").write_text("mine")
+    (managed / "bin/python3").unlink()
+    (managed / "bin/python3").symlink_to("/usr/bin/python3")
+    host.write("python.kept/lib/x.py")
+    within = os.path.relpath(managed, host.home)
+    told = kept(out())
+    assert told.pop("state/removed.json", "note") == "note"
+    assert told == {
+        f"{within}/lib/python3.12/this.py": "edited",
+        f"{within}/lib/python3.12/mine.py": "yours",
+        f"{within}/bin/python3": "link",
+        "python.kept/": "yours",
+    }
+    assert not (host.home / "state" / "python.json").exists()
+
+
+def test_without_its_record_a_managed_python_is_nobody_s(host, out, managed):
+    (host.home / "state" / "python.json").unlink()
+    assert "yours" in kept(out()).values()
+    assert (managed / "bin" / "python3.12").exists()
 
 
 def test_packages_that_the_user_installed_stay_whole(host, out):
