@@ -186,6 +186,7 @@ answer:
 
 import json
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -456,7 +457,7 @@ def observe(params: dict[str, Any], check: bool = False) -> Seen:
         raise Failure(
             f"{path} belongs to the installation in {owner}" if owner else f"{path} belongs to another program",
             "no other unit of that name",
-            f"sudo systemctl disable --now {unit.NAME} && sudo rm {params['unit_path']}; or install this one without "
+            f"sudo systemctl disable --now {unit.NAME} && sudo rm {shlex.quote(path)}; or install this one without "
             "a service: -e chatglm_service=none",
         )
     text = unit.render(unit_settings(params)) if kind == "systemd" else ""
@@ -684,7 +685,7 @@ def answering(module: AnsibleModule) -> dict[str, Any]:
     begin = time.monotonic()
     while client.status() != 200:
         state = service.observe(params["home"], params["unit_path"])
-        told = f"look at {' '.join(chat.log_command(state))}"
+        told = f"look at {shlex.join(chat.log_command(state))}"
         if not state["active"]:
             raise Failure(f"the service has ended: {command.describe(chat, state)}", "a chat that runs", told)
         if time.monotonic() - begin > params["timeout"]:

@@ -79,6 +79,7 @@ report:
 
 import contextlib
 import os
+import shlex
 import tempfile
 from typing import Any
 
@@ -128,7 +129,7 @@ def observe(folder: str, links: dict[str, str]) -> tuple[dict[str, str], list[st
             raise Failure(
                 f"{path}, which is not of this project",
                 "a link of this project in that place, or nothing",
-                f"move it away: mv {path} {path}.mine; then run again",
+                f"move it away: mv {shlex.quote(path)} {shlex.quote(path)}.mine; then run again",
             )
     return make, sorted(ours.keys() - links.keys())
 

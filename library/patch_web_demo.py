@@ -142,6 +142,7 @@ warnings:
 """
 
 import os
+import shlex
 from dataclasses import dataclass
 from shlex import quote
 from typing import Any
@@ -162,7 +163,9 @@ def _read(path: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Failure(f"{path} cannot be read ({error.strerror})", "a readable file", f"ls -ld {path}") from None
+        raise Failure(
+            f"{path} cannot be read ({error.strerror})", "a readable file", f"ls -ld {shlex.quote(path)}"
+        ) from None
 
 
 def _write(path: str, data: bytes, mode: int, like: os.stat_result | None = None) -> None:

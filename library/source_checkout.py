@@ -191,7 +191,7 @@ def _trust(ca_bundle: str) -> str:
         raise Failure(
             f"chatglm_ca_bundle {ca_bundle} cannot be read ({error.strerror})",
             "a PEM file on the host",
-            f"ls -l {ca_bundle}",
+            f"ls -l {quote(ca_bundle)}",
         ) from None
     own = os.environ.get("GIT_SSL_CAINFO") or ssl.get_default_verify_paths().cafile or ""
     for candidate in (own, "/etc/ssl/certs/ca-certificates.crt"):
@@ -702,7 +702,7 @@ def run(params: dict[str, Any], check_mode: bool, git: str | None, warnings: lis
         raise Failure(
             f"chatglm_source_version {version!r}",
             "a full commit id of 40 hex digits",
-            f"git ls-remote {without_password(params['url'])[0]}",
+            f"git ls-remote {quote(without_password(params['url'])[0])}",
         )
     if not os.path.isabs(params["dest"]):
         raise Failure(f"the path {params['dest']!r}", "an absolute path", "give the whole path, from /")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Optional  # noqa: UP035
@@ -557,7 +558,7 @@ def _module_cache(evidence: Evidence) -> Finding | None:
     if seen is None:
         return None
     if seen["differing"]:
-        todo = f"kill {seen['pid']}, then {evidence['context']['home']}/bin/chatglm-run"
+        todo = f"kill {seen['pid']}, then {shlex.quote(evidence['context']['home'])}/bin/chatglm-run"
         return Finding(YOURS, _listed(seen["differing"]), todo)
     count = seen["files"]
     same = Text(f"{count} files, as verified", f"{count} 个文件，与校验过的一致")
@@ -704,7 +705,7 @@ def _service(evidence: Evidence) -> Finding | None:
         if todo:
             return Finding(REPAIRABLE, Text("it is there, though none is wanted", "设置为不要服务，却有一个"))
         return Finding(OK, Text("none is wanted (chatglm_service)", "设置为不要服务（chatglm_service）"), applies=False)
-    home = evidence["context"]["home"]
+    home = shlex.quote(evidence["context"]["home"])
     if condition == "no_memory":
         close = Text(
             f"close what uses the GPU (nvidia-smi), then: {home}/bin/chatglm start",
@@ -759,7 +760,7 @@ def _answering(evidence: Evidence, runs: Text) -> Finding | None:
         return Finding(OK, Text(f"{runs.en}, loads the model", f"{runs.zh}，正在加载模型"))
     if seen["text"]:
         return Finding(OK, Text(f"{runs.en}, answers: {seen['text']}", f"{runs.zh}，回答：{seen['text']}"))
-    again = f"{evidence['context']['home']}/bin/chatglm restart"
+    again = f"{shlex.quote(evidence['context']['home'])}/bin/chatglm restart"
     told = Text(f"{runs.en}, but does not answer: {seen['error']}", f"{runs.zh}，但不回答：{seen['error']}")
     return Finding(YOURS, told, Text(again, again))
 
@@ -1843,6 +1844,7 @@ BY_CODE = {check.code: check for check in (*OUTSIDE, *CHECKS)}
 
 FIELDS = ("device", "home", "model", "next_port", "site", "full", "deep", "python")
 """Names of ``context``: ``device``, ``deep`` and ``python`` for judges, the rest for texts."""
+PATHS = ("home", "model")
 
 
 # --- judging a host ---------------------------------------------------------------------------------------------------
@@ -1851,7 +1853,13 @@ FIELDS = ("device", "home", "model", "next_port", "site", "full", "deep", "pytho
 def fill(text: Text, language: str, context: Mapping[str, Any]) -> str:
     """Return ``text`` in one language, its ``{names}`` replaced."""
     chosen = text.zh if language == "zh" else text.en
-    return re.sub(r"\{(\w+)\}", lambda match: str(context.get(match.group(1), match.group(0))), chosen)
+
+    def value(name: str, hole: str) -> str:
+        told = str(context.get(name, hole))
+        plain = name not in PATHS or name not in context or re.fullmatch(r"~[\w./-]*", told)
+        return told if plain else shlex.quote(told)  # in commands that are pasted
+
+    return re.sub(r"\{(\w+)\}", lambda match: value(match.group(1), match.group(0)), chosen)
 
 
 def examine(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 from .failure import Failure
@@ -107,7 +108,7 @@ def refusal(
         return Failure(
             found,
             "a library that loads, as cpm_kernels tries no other",
-            f"move it away, it comes before the system's: sudo mv {first} {first}.broken",
+            f"move it away, it comes before the system's: sudo mv {shlex.quote(first)} {shlex.quote(first)}.broken",
         )
     if not packages:
         return Failure(

@@ -61,9 +61,10 @@ def unusable(error: OSError, place: str | os.PathLike[str]) -> Failure:
     """
     path = error.filename or place
     folder = os.path.dirname(path) or "/"
+    quoted = shlex.quote(str(folder))
     found = f"{path} cannot be used ({error.strerror or error})"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        remedy = f"make room (look at: df -h {folder}; df -i {folder}), then run again; what is good is kept"
+        remedy = f"make room (look at: df -h {quoted}; df -i {quoted}), then run again; what is good is kept"
         return Failure(found, "room on the disk, for bytes and for files", remedy)
     if error.errno == errno.EROFS:
         remedy = "mount it for writing (after a fault of the disk: look at dmesg), then run again"

@@ -549,12 +549,13 @@ def wsl_driver_refusals(facts: dict[str, Any]) -> list[Refusal]:
     if not nvidia["wsl_libcuda"]:
         return []
     if loader and not loader.startswith(WSL_FOLDER + "/"):
+        quoted = shlex.quote(loader)
         return [
             Refusal(
                 "other_libcuda_in_wsl",
                 f"the loader takes {loader}",
                 f"{WSL_FOLDER}/libcuda.so.1, the driver on Windows",
-                f"sudo rm {loader} && sudo ldconfig   (left by a Linux driver; dpkg -S {loader} names its package)",
+                f"sudo rm {quoted} && sudo ldconfig   (left by a Linux driver; dpkg -S {quoted} names its package)",
             )
         ]
     if not loader:

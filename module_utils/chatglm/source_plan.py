@@ -241,7 +241,7 @@ def plan(seen: Observed, version: str, dest: str) -> str:
         raise Failure(
             f"{dest} holds files, but is no git repository",
             "a clone, an empty folder or nothing",
-            f"move it away, and run the play again: mv {dest} {dest}.mine",
+            f"move it away, and run the play again: mv {quote(dest)} {quote(dest)}.mine",
         )
     if seen.kind == "broken" or seen.head is None:
         return "rebuild"

@@ -576,9 +576,10 @@ def content_id() -> str:
 def free_port(taken: int) -> int:
     """Return the next port that is free together with the one after it."""
     for port in range(taken + 2, 65535, 2):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            with socket.create_server(("127.0.0.1", port + 1)):
-                return port
+        with contextlib.suppress(OSError), contextlib.ExitStack() as both:
+            for one in (port, port + 1):
+                both.enter_context(socket.create_server(("127.0.0.1", one)))
+            return port
     return 0
 
 

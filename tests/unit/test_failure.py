@@ -1,5 +1,9 @@
 """What tools say is told so that a terminal shows it."""
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
 from ansible.module_utils.chatglm.content import TransferError
 from ansible.module_utils.chatglm.failure import Failure, printable
@@ -24,3 +28,31 @@ def test_every_error_goes_through_it():
     told = str(Failure("a\0", "b\x1b[1m", "c\udc80"))
     assert told == "Found: a\\x00. Expected: b. To do: c\\x80"
     assert str(TransferError("http", "x\0")) == "x\\x00"
+
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = "sudo|mv|cp|rm|ls|df|du|cd|git|kill|chmod|chown|cat|tail|install|rmdir|ln|tar|find"
+PASTED = re.compile(rf"(?:^|[\s;:(&])({COMMANDS}) [^;,()]*$")
+# Numbers, names of packages, and what is no command but begins like one.
+HARMLESS = re.compile(r"quote|pid|geteuid|size|names|packages|user\b|unit\.NAME|words\(|ARCHIVES|^command$")
+PROSE = ("git refuses ", "git could not read ", "git ", "unexpected line of git status: ", "fresh command: ")
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((ROOT / "library").glob("*.py")) + sorted((ROOT / "module_utils").rglob("*.py")),
+    ids=lambda path: path.stem,
+)
+def test_a_path_in_a_command_that_is_pasted_is_quoted(path):
+    bare = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        text = ""
+        for value in node.values if isinstance(node, ast.JoinedStr) else []:
+            if isinstance(value, ast.Constant):
+                text += str(value.value)
+                continue
+            what = ast.unparse(value.value)
+            if PASTED.search(text) and text not in PROSE and not HARMLESS.search(what):
+                bare.append(f"{path.name}:{node.lineno}: {text}{{{what}}}")
+            text += "X"
+    assert bare == []

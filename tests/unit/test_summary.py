@@ -270,3 +270,24 @@ def test_a_sealed_run_tells_the_service_as_it_is(tmp_path, facts, result, first,
     assert f"would do  {first}" in preview
     assert ("next      the same command without --check" in preview) is (first == "service: started")
     assert (chat in preview) is not (first == "service: started")
+
+
+HOMES = ["plain", "my chat", "it's $HOME", 'a "b"', "\u6211\u7684\u804a\u5929", "twice//", "~"]
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_the_lines_that_are_pasted_work_whatever_the_home_is_called(tmp_path, name):
+    home = tmp_path / ("my chat" if name == "~" else name)
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "chatglm").write_text('#!/bin/sh\necho "did $*"\n')
+    (home / "bin" / "chatglm").chmod(0o755)
+    file = tmp_path / "lines.json"
+    copy = {"content": "{{ chatglm_standing | to_json }}", "dest": str(file)}
+    given = "~/my chat" if name == "~" else f"{tmp_path}/{name}"
+    play(tmp_path, [{"ansible.builtin.copy": copy}], chatglm_home=given)
+    lines = dict(line.split(maxsplit=1) for line in json.loads(file.read_text()))
+    assert "//" not in lines["start"]
+    for what in ("start", "stop"):
+        command = lines[what].partition("; of chatglm-run")[0]
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env={"HOME": str(tmp_path)})
+        assert done.stdout == f"did {what}\n", command
