@@ -1,4 +1,4 @@
-"""The part molecule: site.yml over SSH on two systemd hosts."""
+"""The part molecule: site.yml over SSH on three systemd hosts."""
 
 from conftest import show
 
