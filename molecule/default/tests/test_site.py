@@ -52,7 +52,26 @@ for name in ("cudart", "cublasLt"):
     print(found)
 """
     suite = host.system_info.codename
+    if suite == "forky":
+        assert host.run("dpkg-query --show 'libcudart*'").stdout == ""
+        pytest.skip("forky's archive has none, and the virtualenv's CPU build of torch brings none")
     assert python(host, code).split() == [CUDART[suite], CUBLASLT[suite]]
+
+
+def test_the_virtualenv_s_python_is_the_host_s_or_was_brought_along(host):
+    suite = host.system_info.codename
+    found = json.loads(python(host, "import json, sys; print(json.dumps([*sys.version_info[:2], sys.base_prefix]))"))
+    assert found[:2] == [3, 11]
+    assert (found[2] == "/usr") == (suite == "bookworm")
+    assert found[2].startswith(f"{HOME}/") == (suite != "bookworm")
+    own = {"bookworm": "3.11", "trixie": "3.13", "forky": "3.14"}
+    assert host.check_output("/usr/bin/python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'") == own[suite]
+
+
+def test_sudo_asks_for_a_password_and_forky_s_is_written_in_rust(host):
+    assert host.run("sudo -n true").rc == 1
+    rust = host.system_info.codename == "forky"
+    assert host.run("sudo --version").stdout.startswith("sudo-rs " if rust else "Sudo version")
 
 
 def test_no_driver_was_installed(host):

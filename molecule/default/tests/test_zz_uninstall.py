@@ -99,7 +99,12 @@ def emptied(folder, uninstall):
     checked, real = uninstall("--check", "--diff"), uninstall()
     # All but what root has removed in between.
     assert [result[:3] for result in told(checked)] == [result[:3] for result in told(real)]
-    assert all(result[3]["packages"] and result[3]["sources"] for result in told(checked))
+    # forky has none.
+    assert sorted(bool(result[3]["packages"] and result[3]["sources"]) for result in told(checked)) == [
+        False,
+        True,
+        True,
+    ]
     return [{entry["path"]: entry["reason"] for entry in result[1]} for result in told(real)]
 
 
