@@ -230,6 +230,7 @@ from ansible.module_utils.chatglm.content import HEAD, TransferError, gigabytes
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json, sha256_bytes, unusable, write_atomic, write_json
 from ansible.module_utils.chatglm.guard import guarded
+from ansible.module_utils.chatglm.smoke import PINNED_REVISION
 
 EXTRA = 50
 SMALL = 16_000_000
@@ -367,6 +368,7 @@ class Snapshot:
         """
         if not self.p["sums"]:
             return
+        self.refuse_old()
         sums, text = Path(self.p["sums"]), ""
         for item in self.verdicts or []:
             one, path = item.entry, self.dest / item.entry.path
@@ -487,6 +489,8 @@ class Snapshot:
         # Small files first: what is wrong with a source shows before the gigabytes.
         for item in sorted(self.verdicts, key=lambda item: (item.entry.size or 1 << 62, item.entry.path)):
             one = item.entry
+            if (one.size or 0) > SMALL:
+                self.refuse_old()
             if item.action in ("keep", "adopt"):
                 if item.action == "adopt" or item.refresh or not self.known_pickle(one):
                     self.remember(one, self.imports(one, self.dest / one.path), item.blocks)
@@ -542,6 +546,26 @@ class Snapshot:
             reasons = {"the list of files": why}
             raise snapshot.failure(self.p["repo"], self.p["revision"], str(self.dest), 1, reasons)
         return why
+
+    def refuse_old(self) -> None:
+        """Refuse code that the pinned transformers cannot run, before the gigabytes that go with it.
+
+        Raises:
+            Failure: the tokenizer is from before transformers 4.34.
+
+        """
+        path = self.dest / "tokenization_chatglm.py"
+        try:
+            lines = snapshot.too_old(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return
+        if lines:
+            raise Failure(
+                f"{path} of revision {self.p['revision']} is from before transformers 4.34: what line {lines[0]} needs "
+                f"comes in line {lines[1]} only",
+                f"the pinned revision {PINNED_REVISION}, or one whose code is as new",
+                f"leave chatglm_model_revision out, or give -e chatglm_model_revision={PINNED_REVISION}",
+            )
 
     def check_room(self, transfer: Any) -> None:
         """Refuse to begin what cannot end.

@@ -20,6 +20,9 @@ description:
   - gradio is pinned to 6.17.3 rather than to the classic 3.39 of upstream's time, because 3.39 serves the files below
     its working folder to any web page open on the machine, fetches URLs on request of a page, and makes the browser ask
     outside hosts for fonts.
+  - Calls of gradio, streamlit and uvicorn are judged by the signatures of the pinned versions. What they do not take is
+    renamed where something took its place, dropped with a warning where the versions of upstream's time took it, and
+    else refused with its line.
   - A second run changes nothing. Changed settings change the same places from the original text. Edits that the user
     makes after the patch are carried along; where they are in the same place as an edit of this module, the user's stay
     and a warning says so.
@@ -127,7 +130,7 @@ edits:
   elements: dict
   contains:
     line: {description: Line in the original, type: int, returned: always}
-    kind: {description: "model_path, device, listen, gradio, pydantic or api", type: str, returned: always}
+    kind: {description: "model_path, device, listen, gradio, streamlit, pydantic or api", type: str, returned: always}
     before: {description: Text replaced, type: str, returned: always}
     after: {description: Text put there, type: str, returned: always}
 sha256:

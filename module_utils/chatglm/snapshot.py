@@ -7,6 +7,7 @@ this version does not know it keeps as long as the file stays the same.
 
 from __future__ import annotations
 
+import ast
 import itertools
 import posixpath
 import re
@@ -389,6 +390,34 @@ def manifest_digest(files: Iterable[Entry]) -> str | None:
     """Return the digest that stands for a verified folder: of its paths and digests; None if one is unknown."""
     pairs = {one.path: str(one.digest) for one in files if one.digest is not None}
     return digest_of(pairs) if len(pairs) == len(list(files)) else None
+
+
+def too_old(code: str) -> tuple[int, int] | None:
+    """Tell whether a tokenizer's code is from before transformers 4.34, whose constructor asks for the vocabulary.
+
+    Args:
+        code: the text of tokenization_chatglm.py.
+
+    Returns:
+        The lines of ``super().__init__`` and of what it needs and comes only behind it; None for code that works.
+
+    """
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError):
+        return None
+    for made in ast.walk(tree):
+        if not isinstance(made, ast.FunctionDef) or made.name != "__init__":
+            continue
+        base = own = 0
+        for node in ast.walk(made):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__":
+                base = node.lineno
+            elif isinstance(node, ast.Assign) and "self.tokenizer" in map(ast.unparse, node.targets):
+                own = node.lineno
+        if 0 < base < own:
+            return base, own
+    return None
 
 
 # --- saying what went wrong -------------------------------------------------------------------------------------------

@@ -1181,6 +1181,9 @@ CHINESE = {
     "a free port after the demo's end": "演示结束后端口空闲",
     "stop the process that still listens there": "停止仍在监听的进程",
     # the page and its proof
+    "{} of revision {} is from before transformers 4.34: what line {} needs comes in line {} only": (
+        "版本 {1} 的 {0} 早于 transformers 4.34：第 {2} 行需要的，第 {3} 行才有"
+    ),
     "the model's code is from before transformers 4.34: {}": "模型的代码早于 transformers 4.34：{0}",
     "the pinned revision {}, or one whose code is as new": "锁定的版本 {0}，或代码同样新的版本",
     "leave chatglm_model_revision out, or give -e chatglm_model_revision={}": (

@@ -233,7 +233,7 @@ class Edit:
         end: offset in bytes after the last byte replaced; equal to ``start`` for an insertion.
         new: the bytes put there.
         line: line number in the base file, from 1.
-        kind: ``model_path``, ``device``, ``listen``, ``gradio``, ``pydantic`` or ``api``.
+        kind: ``model_path``, ``device``, ``listen``, ``gradio``, ``streamlit``, ``pydantic`` or ``api``.
         before: the text replaced.
         after: the text put there.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import fault_server
 import model_snapshot
 import pytest
-from ansible.module_utils.chatglm import blocks, transfer
+from ansible.module_utils.chatglm import blocks, snapshot, transfer
 from fault_server import blob_id, sha256
 from serve import SHARE, Fault, ModelRepo, StandIn
 from snapshot_host import COMMIT, FILES, LFS, REPO, Site, actions, agree, checkpoint, closed, flip, pinned
@@ -668,3 +668,35 @@ def test_the_users_files_in_the_folders_stay_through_repair_and_update(installed
     assert result["extra_files"] == sorted([*mine, "config.json"])
     assert all((installed.dest / name).read_text() == text for name, text in mine.items())
     assert other.read_text() == "mine\n"
+
+
+OLD = b"""class ChatGLMTokenizer(PreTrainedTokenizer):
+    def __init__(self, vocab_file, padding_side="left", **kwargs):
+        super().__init__(padding_side=padding_side, **kwargs)
+        self.name = "GLMTokenizer"
+        self.tokenizer = SPTokenizer(vocab_file)
+"""
+
+
+def test_code_from_before_transformers_4_34_is_refused_before_the_gigabytes(site, run, monkeypatch):
+    monkeypatch.setattr(model_snapshot, "SMALL", 100_000)
+    files = {**FILES, "tokenization_chatglm.py": OLD}
+    source = site.folder("origin", **{"tokenization_chatglm.py": OLD})
+    old = run(sources=[source], files=pinned(files))
+    assert old["failed"]
+    assert (
+        f"tokenization_chatglm.py of revision {COMMIT} is from before transformers 4.34: what line 3 needs"
+        in old["msg"]
+    )
+    assert "-e chatglm_model_revision=d93643f303743236b43cd79335e8a093e68d8524" in old["msg"]
+    assert "pytorch_model.bin" not in site.present()
+    head, super_line, name, own = OLD.decode().splitlines(keepends=True)[1:]
+    new = ("class ChatGLMTokenizer(PreTrainedTokenizer):\n" + head + own + name + super_line).encode()
+    source = site.folder("newer", **{"tokenization_chatglm.py": new})
+    files["tokenization_chatglm.py"] = new
+    assert not run(sources=[source], files=pinned(files))["failed"]
+
+
+@pytest.mark.parametrize("code", ["x = (", "", "class A:\n def __init__(self):\n  self.tokenizer = 1\n", "a\0b"])
+def test_other_code_is_not_judged_by_its_age(code):
+    assert snapshot.too_old(code) is None
