@@ -50,6 +50,19 @@ def quote(path: str) -> str:
     return f'"{text}"' if re.search(r"[\s\"'\\;:]", text) else text
 
 
+def bound(path: str) -> str:
+    """Return ``path`` as one word of BindPaths and the like, whose colons part source and destination.
+
+    systemd 262 takes such a word apart once more, so that a quote that was escaped in quotes of its kind ends there.
+    """
+    if '"' in path and "'" not in path:
+        text = path.replace("\\", "\\\\").replace("%", "%%")
+        word = f"'{text}'"
+    else:
+        word = quote(path)
+    return word.replace(":", "\\:")
+
+
 def home_of(text: str) -> str:
     """Return the folder whose installation a unit file belongs to; empty for a foreign one."""
     found = _HOME.search(text)
@@ -59,9 +72,9 @@ def home_of(text: str) -> str:
 def render(settings: Settings) -> str:
     """Return the text of the unit file."""
     command = f"{quote(settings.python)} -IB " + quote(f"{settings.home}/bin/chatglm").replace("$", "$$")
-    writable = [quote(f"{settings.home}/{name}") for name in WRITABLE]
+    writable = [bound(f"{settings.home}/{name}") for name in WRITABLE]
     wait = f"ExecStartPre={command} wait-gpu\n" if settings.device == "cuda" else ""
-    binds = "".join(f"BindReadOnlyPaths={quote(path)}\n" for path in settings.readable)
+    binds = "".join(f"BindReadOnlyPaths={bound(path)}\n" for path in settings.readable)
     closed = "IPAddressDeny=any\nIPAddressAllow=localhost\n" if settings.loopback else ""
     return f"""\
 # The ChatGLM2-6B chat. Written by Ansible (role service): changes here are overwritten by the next run.
@@ -94,7 +107,7 @@ ProtectSystem=strict
 ProtectHome=tmpfs
 TemporaryFileSystem=/mnt:ro
 PrivateTmp=yes
-BindReadOnlyPaths={quote(settings.home)}
+BindReadOnlyPaths={bound(settings.home)}
 {binds}BindPaths={" ".join(writable)}
 ReadWritePaths={" ".join(writable)}
 # Through it WSL starts programs of Windows.

@@ -606,6 +606,19 @@ def test_the_doctor_speaks_whatever_is_set(tmp_path):
     assert re.findall(r"(?m)^  (?:yours|repairable) +(\w+)", second.stdout) == codes
 
 
+def test_a_folder_that_everybody_may_write(tmp_path):
+    """As on /mnt/c: Ansible passes over the ansible.cfg of such a folder, unless it is named."""
+    checkout = stage_zero.make_checkout(tmp_path / "c", ROOT / "requirements" / "control.txt")
+    shutil.copy(ROOT / "ansible.cfg", checkout)
+    (checkout / ".venv").symlink_to(ROOT / ".venv")
+    checkout.chmod(0o777)
+    command = ["ansible-config", "dump", "--only-changed"]
+    done = run(checkout, plain_environment(tmp_path / "home"), *command, cwd=checkout)
+    assert done.returncode == 0, done.stderr
+    assert re.search(rf"CALLBACKS_ENABLED\({re.escape(str(checkout))}/ansible.cfg\) = \['doctor', ", done.stdout)
+    assert done.stderr == ""
+
+
 def test_values_of_the_allowed_pass_as_they_are(checkout, env):
     odd = "a b\n'c' \"d\" $(e) \\ 文"
     assert variables(run(checkout, env, "env", "-0", CHATGLM_X=odd))["CHATGLM_X"] == odd
