@@ -3,7 +3,8 @@
 
 stage_zero.py settings LANGUAGE     write the package index, certificates and proxies that the user has set, from
                                     variables and pip's files, as lines of shell for uv; name what cannot work
-stage_zero.py uv LANGUAGE FILE      fetch the locked uv from that index, verify it, write its program to FILE
+stage_zero.py uv LANGUAGE FILE      fetch the locked uv from that index, verify it, write its program to FILE; status 3
+                                    where no index is set and no pip is there to say which one it asks
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import platform
 import re
 import shlex
 import ssl
+import subprocess
 import sys
 import urllib.error
 import urllib.parse
@@ -29,8 +31,9 @@ sys.path.insert(0, str(ROOT / "module_utils"))
 from chatglm import addresses, network_environment, pip_config, translations
 from chatglm.failure import Failure
 
-PYPI = os.environ.get("UV_DEFAULT_INDEX", "")
+PIP_WHEELS = (Path(os.__file__).with_name("ensurepip") / "_bundled", Path("/usr/share/python-wheels"))
 TIMEOUT_S = 60
+NO_INDEX_KNOWN = 3
 
 
 def say(language: str, english: str, chinese: str) -> None:
@@ -131,14 +134,26 @@ def suits(name: str, version: str) -> bool:
     )
 
 
+def index_of_pip() -> str:
+    """Return the index that pip asks by itself, as this Python's or the distribution's pip says; "" without one."""
+    wheels = [str(wheel) for folder in PIP_WHEELS for wheel in sorted(folder.glob("pip-*.whl"), reverse=True)]
+    for wheel in ["", *wheels]:
+        ask = "import sys; sys.path[:0] = sys.argv[1:]; "
+        ask += "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+        command = [sys.executable, "-I", "-B", "-c", ask, *([wheel] if wheel else [])]
+        said = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+        if said.strip():
+            return said.decode().strip()
+    return ""
+
+
 def places(environ: dict[str, str]) -> list[str]:
     """Return the pages and folders that list packages, in the order in which they are asked."""
     found = [link.replace("%2C", ",") for link in environ.get("UV_FIND_LINKS", "").split(",") if link]
     if not environ.get("no_index"):
         # An index of uv's may have a name of its own before it.
         more = [re.sub(r"^[\w.-]+=", "", index) for index in environ.get("UV_INDEX", "").split()]
-        indexes = [environ.get("UV_DEFAULT_INDEX") or PYPI, *more]
-        found += [f"{index.rstrip('/')}/uv/" for index in indexes]
+        found += [f"{index.rstrip('/')}/uv/" for index in (environ["UV_DEFAULT_INDEX"], *more) if index]
     return found
 
 
@@ -172,8 +187,9 @@ def fetch_uv(environ: dict[str, str], target: Path) -> list[tuple[str, str]]:
 
     """
     version, digests = wanted_wheel()
-    reasons = []
-    for place in places(environ):
+    asked = places(environ)
+    reasons = [] if asked else [("no index and no folder to ask", "没有可以访问的索引或目录")]
+    for place in asked:
         shown = network_environment.masked(place)
         reason = (f"no uv {version} for {platform.machine()}", f"没有适合 {platform.machine()} 的 uv {version}")
         try:
@@ -200,10 +216,12 @@ def main(arguments: list[str]) -> int:
     what, language = arguments[:2]
     environ = dict(os.environ)
     if what == "uv":
+        environ["UV_DEFAULT_INDEX"] = environ.get("UV_DEFAULT_INDEX") or index_of_pip()
         reasons = fetch_uv(environ, Path(arguments[2]))
         for english, chinese in reasons:
             say(language, english, chinese)
-        return bool(reasons)
+        known = environ["UV_DEFAULT_INDEX"] or environ.get("no_index")
+        return 0 if not reasons else 1 if known else NO_INDEX_KNOWN
     try:
         wanted = settings(environ)
     except Failure as failure:

@@ -60,7 +60,6 @@ apt-get --yes --allow-remove-essential -o APT::AutoRemove::RecommendsImportant=f
 @pytest.mark.parametrize(("suite", "python"), [("bookworm", "3.11"), ("trixie", "3.13"), ("forky", "3.14")])
 def test_the_first_command_takes_no_root(host, suite, python):
     made = host(suite)
-    made.run("dpkg --purge --force-depends python3-venv python3-pip-whl python3-setuptools-whl")  # as Debian comes
     done = made.run(f"cd chatglm-wsl && {ANSIBLE}", "me")
     assert done.returncode == 0, done.stderr
     assert re.search(rf"python version = {re.escape(python)}\.", done.stdout)
@@ -69,6 +68,24 @@ def test_the_first_command_takes_no_root(host, suite, python):
     assert "making .venv with /usr/bin/python3" in lines[0]
     again = made.run(f"cd chatglm-wsl && {ANSIBLE}", "me")
     assert (again.returncode, again.stderr) == (0, "")
+
+
+def test_without_a_pip_to_say_which_index_it_asks(host):
+    """As the distribution comes: the line that it shows is all that is needed."""
+    made = host("forky")
+    made.run(
+        "dpkg --purge --force-depends python3-venv python3.14-venv python3-pip-whl; mv /etc/pip.conf /etc/pip.conf.off"
+    )
+    done = made.run(f"cd chatglm-wsl && {ANSIBLE}", "me")
+    assert done.returncode == 1
+    assert "no pip is there to say which one it asks" in done.stderr
+    (line,) = PASTED.findall(done.stderr)
+    assert line == "sudo sh -c 'apt-get update; apt-get install --yes python3-venv'"
+    status, shown = made.type(line, PASSWORD, "me")
+    assert status == 0, shown
+    made.run("mv /etc/pip.conf.off /etc/pip.conf")
+    done = made.run(f"cd chatglm-wsl && {ANSIBLE}", "me")
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_a_python_or_a_terminal(host):
