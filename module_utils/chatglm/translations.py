@@ -128,6 +128,9 @@ CHINESE = {
     ),
     "{}; or do without a service: -e chatglm_service=none": "{0}；或者不装服务：-e chatglm_service=none",
     "{}; or first: chatglm stop": "{0}；或先运行 chatglm stop",
+    "{}; or use the virtualenv's, without root: -e cuda_libs_origin=virtualenv": (
+        "{0}；或者用虚拟环境里的，不需要 root：-e cuda_libs_origin=virtualenv"
+    ),
     "process {} does not end": "进程 {0} 没有结束",
     "the end of the chat in the background": "后台的对话结束",
     "chatglm stop": "运行 chatglm stop",
@@ -262,17 +265,10 @@ CHINESE = {
     "the device is cpu": "设备是 cpu",
     "would install {}": "将会安装 {0}",
     "would remove {}": "将会删除 {0}",
-    "the rights of root for it": "为此需要 root 权限",
     "that this works as root; nothing below chatglm_home was removed": (
         "以 root 身份能成功；chatglm_home 之下什么都没有删除"
     ),
     "mend what it says, then run the same command again": "按它说的修好，再运行一次同样的命令",
-    "if sudo asks for a password, run again with --ask-become-pass; or install by hand: {}": (
-        "如果 sudo 要密码，请加上 --ask-become-pass 再运行；或者手动安装：{0}"
-    ),
-    "if sudo asks for a password, run again with --ask-become-pass; or install by hand from {}: {}": (
-        "如果 sudo 要密码，请加上 --ask-become-pass 再运行；或者手动从 {0} 安装：{1}"
-    ),
     "uv could not be copied to {} ({})": "uv 无法复制到 {0}（{1}）",
     "a folder of this user with 40 MB free": "属于这个用户、有 40 MB 空间的文件夹",
     "make room there, or correct the owner (df -h, ls -ld {}), then run again": (
