@@ -347,6 +347,8 @@ def _managed_python(evidence: Evidence, *, gone: bool) -> Finding | None:
         return _stopped("managed_python")(evidence) if gone else Finding(UNKNOWN, Text("not looked at", "没有检查"))
     if not result.get("action") or not result.get("version"):
         return Finding(OK, Text("none is used", "没有使用"), applies=False)
+    if result["action"] == "create":
+        return Finding(OK, Text("yet to be brought along", "还没有带来"), applies=False)
     reason = str(result.get("reason", ""))
     away = reason in _GONE or reason.startswith("missing file bin/")
     fine = f"Python {result['version']}"
