@@ -161,7 +161,15 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import checks, command, doctor_worker, messages, service, snapshot
+from ansible.module_utils.chatglm import (
+    checks,
+    command,
+    doctor_worker,
+    messages,
+    network_environment,
+    service,
+    snapshot,
+)
 from ansible.module_utils.chatglm.addresses import masked
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file
@@ -195,7 +203,7 @@ class Worker:
     def start(self) -> None:
         """Start it with the launcher's environment, but for places to write to. Not from a thread."""
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
+            **{name: value for name, value in os.environ.items() if name not in network_environment.VARIABLES},
             "PATH": f"{os.path.dirname(self.python)}:/usr/lib/wsl/lib:{os.environ.get('PATH', '/usr/bin:/bin')}",
             "HF_HUB_OFFLINE": "1",
             "TRANSFORMERS_OFFLINE": "1",

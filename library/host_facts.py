@@ -203,6 +203,8 @@ facts:
     installed: {type: dict, description: "weights (bytes there), torch (build in the virtualenv), tried (a proof was
       made, whatever it showed), proven, and proven_on (its device)."}
     sources: {type: list, description: "The groups asked, with reachable, status, error of each address."}
+    network: {type: list, description: "Network variables that cannot work, with found, expected, remedy, and whether
+      the roles put them right for themselves (safe)."}
     injected: {type: list, description: Names of the facts that were given.}
 plan:
   description:
@@ -259,7 +261,16 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import host, libcuda_worker, managed_python, nvidia, service, translations
+from ansible.module_utils.chatglm import (
+    guard,
+    host,
+    libcuda_worker,
+    managed_python,
+    network_environment,
+    nvidia,
+    service,
+    translations,
+)
 from ansible.module_utils.chatglm.addresses import secrets, without_password
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json
@@ -602,6 +613,10 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
         },
         "installed": installed,
         "sources": sources,
+        "network": [
+            dict(zip(("found", "expected", "remedy"), problem.said()), safe=problem.safe)  # noqa: B905
+            for problem in guard.network or network_environment.problems(os.environ)
+        ],
         "injected": [],
     }
 

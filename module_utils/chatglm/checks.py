@@ -200,6 +200,11 @@ def _not_wsl(name: str, value: Callable[[dict[str, Any]], str | Text]) -> Judge:
     return judge
 
 
+def _network(facts: dict[str, Any]) -> str | Text:
+    names = _listed(each["found"].partition(" is ")[0] for each in facts.get("network") or [])
+    return Text(f"put right by the run: {names}", f"运行时会改正：{names}") if names else Text("can work", "可以使用")
+
+
 def _port(facts: dict[str, Any]) -> Text:
     pid = (facts["port"]["owner"] or {}).get("pid", "?")
     return FREE if facts["port"]["free"] else Text(f"our own page, process {pid}", f"我们自己的网页，进程 {pid}")
@@ -1208,6 +1213,20 @@ CHECKS: tuple[Check, ...] = (
         symptoms=("Rust compiler", "Could not build wheels for tokenizers", "Failed building wheel for tokenizers"),
     ),
     Check(
+        "network_variables",
+        Text("network variables", "网络变量"),
+        Text(
+            "a proxy, a list of hosts or a file of certificates in a variable that no client can use",
+            "变量里的代理、主机列表或证书文件，客户端用不了",
+        ),
+        Text("unset it, or give it a value that works", "取消它，或换成能用的值"),
+        refused("network_variables", _network),
+        repairs="user",
+        cost=0,
+        needs=("settings",),
+        symptoms=("Missing dependencies for SOCKS support", "Unknown scheme for proxy URL", "Invalid port", "socksio"),
+    ),
+    Check(
         "sources",
         Text("sources of repository and weights", "仓库与权重的来源"),
         Text(
@@ -1228,7 +1247,7 @@ CHECKS: tuple[Check, ...] = (
         ),
         repairs="user",
         cost=0,
-        needs=("settings", "clock"),
+        needs=("settings", "clock", "network_variables"),
         symptoms=(
             "Max retries exceeded",
             "Connection refused",
@@ -1640,7 +1659,7 @@ CHECKS: tuple[Check, ...] = (
         ),
         _proxies,
         repairs="user",
-        needs=("settings",),
+        needs=("settings", "network_variables"),
         probe="proxies",
         symptoms=(
             *_LOCALHOST,

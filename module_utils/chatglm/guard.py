@@ -6,6 +6,7 @@ Runs on the host's own Python, which may be as old as 3.8.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import traceback
@@ -13,8 +14,12 @@ from typing import Any, Callable  # noqa: UP035
 
 from ansible.module_utils.basic import AnsibleModule
 
+from . import network_environment
 from .addresses import masked
 from .failure import Failure
+
+network: list[network_environment.Problem] = []
+"""What of the host's network variables could not work as :func:`guarded` found them."""
 
 
 def place_of(error: BaseException) -> str:
@@ -61,7 +66,15 @@ def _module(error: BaseException) -> AnsibleModule | None:
 
 
 def guarded(main: Callable[[], None]) -> None:
-    """Run a module's ``main``; an error that it lets through ends it with a text that can be reported."""
+    """Run a module's ``main``; an error that it lets through ends it with a text that can be reported.
+
+    Before, network variables that cannot work are put right for it and what it starts, where that loses nothing.
+    """
+    network[:] = network_environment.problems(os.environ)
+    right = network_environment.put_right(os.environ)
+    for name in os.environ.keys() - right.keys():
+        del os.environ[name]
+    os.environ.update(right)
     try:
         main()
     except Exception as error:

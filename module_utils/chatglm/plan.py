@@ -25,6 +25,14 @@ MANAGED_PYTHON_GB = 0.3
 TORCH_CUDA = {"2.7.1": "12.6", "2.8.0": "12.8"}
 """CUDA of each pinned torch build."""
 
+UNRESOLVED = ("Name or service not known", "Temporary failure in name resolution", "No address associated")
+"""What the C library says of a name that it cannot look up."""
+WSL_NAMES = (
+    "in PowerShell: wsl --shutdown, then open it again; if names are still not found, give WSL a server of its own: "
+    "printf '[network]\\ngenerateResolvConf=false\\n' | sudo tee -a /etc/wsl.conf; sudo rm -f /etc/resolv.conf; "
+    "echo nameserver 223.5.5.5 | sudo tee /etc/resolv.conf; then wsl --shutdown once more"
+)
+
 COMPONENTS = {"debian": "non-free", "ubuntu": "multiverse"}
 """Of each archive: the component that holds the CUDA runtime."""
 
@@ -570,6 +578,27 @@ def wsl_driver_refusals(facts: dict[str, Any]) -> list[Refusal]:
     return []
 
 
+def network_checks(facts: dict[str, Any]) -> tuple[list[Refusal], list[str]]:
+    """Return refusals and warnings on network variables that cannot work."""
+    refusals, warnings = [], []
+    for each in facts.get("network") or []:
+        if each["safe"]:
+            warnings.append(f"{each['found']}; put right for this run, to mend it: {each['remedy']}")
+        elif facts["sources"]:
+            refusals.append(
+                Refusal(
+                    "network_variables",
+                    each["found"],
+                    each["expected"],
+                    f"{each['remedy']}; then run again "
+                    "(for good where it is set: ~/.profile, /etc/environment, inventory)",
+                )
+            )
+        else:
+            warnings.append(f"{each['found']}; nothing can be fetched so, to mend it: {each['remedy']}")
+    return refusals, warnings
+
+
 def source_checks(facts: dict[str, Any]) -> tuple[list[Refusal], list[str]]:
     """Return refusals and warnings on the sources asked: of each group at least one has to answer."""
     refusals, warnings = [], []
@@ -582,6 +611,7 @@ def source_checks(facts: dict[str, Any]) -> tuple[list[Refusal], list[str]]:
             warnings.append(f"{group['name']}: {told}; another source answers")
             continue
         tls = "certificate" in told.lower()
+        names = any(text in told for text in UNRESOLVED)
         refusals.append(
             Refusal(
                 "sources",
@@ -589,6 +619,8 @@ def source_checks(facts: dict[str, Any]) -> tuple[list[Refusal], list[str]]:
                 "an answer within 5 s" if len(silent) == 1 else "an answer of at least one within 5 s",
                 "name your company's certificates: -e chatglm_ca_bundle=/path/on/the/host.pem"
                 if tls
+                else WSL_NAMES
+                if names and facts["wsl"]
                 else "check the network and the proxy (https_proxy), or set another source: "
                 + (group.get("remedy") or "see README.md, Settings")
                 + "; to go on all the same: -e preflight_check_sources=never",
@@ -631,6 +663,9 @@ def make_plan(facts: dict[str, Any], settings: Settings) -> Outcome:
     more, sizes = size_checks(facts, settings, torch or "2.7.1")
     refusals += more
     warnings += sizes
+    more, silent = network_checks(facts)
+    refusals += more
+    warnings += silent
     more, silent = source_checks(facts)
     refusals += more
     warnings += silent

@@ -530,6 +530,18 @@ CHINESE = {
         "{0} 在 Windows 盘上（{1}，{2}）：那里加载要慢好几倍，权限也由 Windows 管；"
         "最好用 Linux 自己的文件夹，例如 ~/chatglm"
     ),
+    "{}; put right for this run, to mend it: {}": "{0}；这次运行已改正，要彻底改好：{1}",
+    "{}; nothing can be fetched so, to mend it: {}": "{0}；这样什么也下载不了，要改好：{1}",
+    "{}; then run again (for good where it is set: ~/.profile, /etc/environment, inventory)": (
+        "{0}；再运行一次（要长久有效，就在设置它的地方改：~/.profile、/etc/environment、inventory）"
+    ),
+    "in PowerShell: wsl --shutdown, then open it again; if names are still not found, give WSL a server of its own: "
+    "printf '[network]\\ngenerateResolvConf=false\\n' | sudo tee -a /etc/wsl.conf; sudo rm -f /etc/resolv.conf; "
+    "echo nameserver 223.5.5.5 | sudo tee /etc/resolv.conf; then wsl --shutdown once more": (
+        "在 PowerShell 里：wsl --shutdown，再打开；如果还是找不到域名，给 WSL 指定服务器："
+        "printf '[network]\\ngenerateResolvConf=false\\n' | sudo tee -a /etc/wsl.conf；sudo rm -f /etc/resolv.conf；"
+        "echo nameserver 223.5.5.5 | sudo tee /etc/resolv.conf；然后再 wsl --shutdown 一次"
+    ),
     "{}: {}; another source answers": "{0}：{1}；另一个来源有回答",
     "not observed but given (preflight_inject): {}": "不是看到的，而是给定的（preflight_inject）：{0}",
     "how much memory is free on {} is unknown (nvidia-smi does not tell)": "{0} 空闲多少显存不明（nvidia-smi 没说）",

@@ -105,6 +105,12 @@ def service(todo=(), wanted="systemd", stale=(), **found):
 
 
 LINKED = {"libraries": [], "missing": [], "refusal": "", "origin": "virtualenv"}
+SOCKS = {
+    "found": "all_proxy is socks5://h:1, a SOCKS proxy, and no other proxy is set",
+    "expected": "an HTTP proxy: pip and Python's other clients know no SOCKS (a mixed port, as of Clash, speaks both)",
+    "remedy": "unset all_proxy",
+    "safe": False,
+}
 DEAD = {"active": False, "pid": 0, "current": False}
 BACKGROUND = {"kind": "background", "unit": False}
 
@@ -211,6 +217,8 @@ FAULTS = [
         "host": host(facts(nvidia={"driver": "470.14", "driver_cuda": 11040}))}),
     ("gpu_memory", "yours", "2.0 GB free", {"host": host(facts(gpus=[gpu(free=2.0)]))}),
     ("python", "yours", "no Python 3.12", {"host": host(facts(pythons=[]))}),
+    ("network_variables", "yours", "a SOCKS proxy, and no other", {"host": host(facts(
+        network=[SOCKS], sources=[{"name": "weights", "remedy": "", "urls": []}]))}),
     ("sources", "yours", "timed out", {"host": host(facts(sources=[{
         "name": "weights", "remedy": "", "urls": [{"url": "https://h", "reachable": False, "error": "timed out"}]}]))}),
     ("lock", "yours", "process 5 of me", {"lock": {"holder": "process 5 of me, since today, fetching"}}),
@@ -378,6 +386,8 @@ HARMLESS = [
     ("cuda_links", "libcudart.so", {
         "cuda_libs": LINKED, "cuda_links": {"changed": False, "links": {"libcudart.so": "../../venv/x"}}}),
     ("module_cache", "none in use", {"module_cache": {"files": 0, "differing": []}}),
+    ("network_variables", "put right by the run: no_proxy", {"host": host(facts(network=[
+        {"found": "no_proxy is [::1]", "expected": "x", "remedy": "unset no_proxy", "safe": True}]))}),
     ("sources", "weights answer", {"host": host(facts(sources=[{
         "name": "weights", "remedy": "", "urls": [{"url": "https://h", "reachable": True, "error": ""}]}]))}),
     ("weights_digest", "all read", {"context": {**HEALTHY["context"], "deep": True}}),

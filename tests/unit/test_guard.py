@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.chatglm import checks, guard
+from ansible.module_utils.chatglm import checks, guard, network_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 # One without a main is done by an action plugin, and says here only what it does.
@@ -92,3 +92,18 @@ def test_the_doctor_blames_no_file_of_the_users_for_it(name):
     assert finding.verdict == checks.UNKNOWN
     assert "IndexError" in str(finding.evidence)
     assert "report it" in str(finding.todo)
+
+
+def test_network_variables_are_put_right_for_a_module_and_what_it_starts(monkeypatch):
+    """What would lose something, such as the only proxy, stays; preflight refuses it."""
+    for name in network_environment.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1,[::1]")
+    monkeypatch.setenv("SSL_CERT_DIR", "/gone")
+    monkeypatch.setenv("ALL_PROXY", "socks5://h:1")
+    seen = {}
+    guard.guarded(lambda: seen.update(os.environ))
+    assert (seen["no_proxy"], seen["ALL_PROXY"]) == ("localhost,127.0.0.1,::1", "socks5://h:1")
+    assert "SSL_CERT_DIR" not in seen
+    assert {problem.code for problem in guard.network} == {"no_proxy_entry", "certificate_folder", "proxy_socks"}
+    guard.network.clear()

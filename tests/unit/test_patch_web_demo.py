@@ -265,6 +265,9 @@ def test_launcher_sets_the_environment(tmp_path):
         "PATH": os.environ["PATH"],
         "all_proxy": "socks5://h",
         "HTTP_PROXY": "http://h",
+        "no_proxy": "localhost,127.0.0.1,[::1]",
+        "SSL_CERT_FILE": "/gone.pem",
+        "REQUESTS_CA_BUNDLE": "/gone.pem",
         "PYTHONPATH": "/elsewhere",
         "HF_HUB_OFFLINE": "0",
     }
@@ -281,6 +284,7 @@ def test_launcher_sets_the_environment(tmp_path):
         assert got["GRADIO_TEMP_DIR"] == f"{home}/cache/gradio"
         assert got["PATH"].startswith(f"{home}/venv/bin:/usr/lib/wsl/lib:")
         assert not {name for name in got if name.lower().endswith("_proxy")}
+        assert not {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"} & set(got)
         for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "PYTHONNOUSERSITE"):
             assert got[name] == "1"
         assert got["GRADIO_ANALYTICS_ENABLED"] == "False"

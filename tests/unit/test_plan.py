@@ -555,3 +555,37 @@ def test_likely_plan_of_a_refused_host(given, asked, device, torch, minor):
 def test_likely_plan_is_the_plan():
     outcome = judge(facts())
     assert outcome.plan == outcome.likely
+
+
+@pytest.mark.parametrize(
+    ("wsl", "error", "remedy"),
+    [
+        (2, "[Errno -3] Temporary failure in name resolution", "wsl --shutdown, then open it again; if names"),
+        (2, "[Errno -2] Name or service not known", "generateResolvConf=false"),
+        (2, "timed out", "check the network and the proxy"),
+        (0, "[Errno -2] Name or service not known", "check the network and the proxy"),
+    ],
+)
+def test_names_that_wsl_does_not_find(wsl, error, remedy):
+    urls = [{"url": "https://h", "reachable": False, "error": error}]
+    refusals, _ = plan.source_checks({"wsl": wsl, "sources": [{"name": "weights", "remedy": "", "urls": urls}]})
+    assert remedy in refusals[0].remedy
+
+
+NETWORK = {"found": "all_proxy is socks5://h:1", "expected": "an HTTP proxy", "remedy": "unset all_proxy"}
+ASKED = [{"name": "weights", "remedy": "", "urls": []}]
+
+
+@pytest.mark.parametrize(
+    ("safe", "sources", "refused", "warned"),
+    [
+        (False, ASKED, ["network_variables"], ""),
+        (False, [], [], "nothing can be fetched so, to mend it: unset all_proxy"),
+        (True, ASKED, [], "put right for this run, to mend it: unset all_proxy"),
+    ],
+)
+def test_network_variables_that_cannot_work(safe, sources, refused, warned):
+    """Where something is to be fetched, what would fail in the midst of it is refused at once."""
+    outcome = judge(facts(network=[{**NETWORK, "safe": safe}], sources=sources))
+    assert codes(outcome) == refused
+    assert any(warned in warning for warning in outcome.warnings) is bool(warned)
