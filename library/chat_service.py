@@ -322,12 +322,19 @@ def talk_only(path: str, content: bytes) -> bool:
 
 
 def plan_link(target: str) -> tuple[bool, str]:
-    """Tell whether the link to the command is to be made, and what to tell of something foreign in its place."""
+    """Tell whether the link to the command is to be made, and what to tell of it."""
     path = link_path()
+    # Debian's and Ubuntu's login shells take that folder only where it is there when they start.
+    hidden = os.path.dirname(path) not in os.environ.get("PATH", "").split(":") and not os.path.isdir(
+        os.path.dirname(path)
+    )
+    later = (
+        f"{target} is this installation's command; in terminals that are open now its short name, chatglm, is not found"
+    )
     if os.path.islink(path) and not os.path.exists(path):
         return True, ""  # it leads nowhere
     if not os.path.lexists(path):
-        return True, ""
+        return True, later if hidden else ""
     if os.path.realpath(path) == os.path.realpath(target):
         return False, ""
     return False, f"{path} is not this installation's and stays; the command is {target}"
@@ -476,9 +483,9 @@ def observe(params: dict[str, Any], check: bool = False) -> Seen:
         todo.remove("start")
         told.append(
             f"port {port} is held by {processes.port_owner(port)}: the service is not started beside it. Stop that, "
-            "then: chatglm start"
+            f"then: {service.command_of(home)} start"
         )
-    if note and kind != "none":
+    if note:
         told.append(note)
     result: dict[str, Any] = {
         "home": home,  # with no ~ in it, which is another's as root
@@ -552,7 +559,11 @@ def run_background(home: str, todo: list[str]) -> None:
 
     """
     if {"stop", "restart"} & set(todo) and not service.stop_background(home):
-        raise Failure("the supervisor does not end", "its end", f"chatglm stop; then look at {home}/{service.FOLDER}")
+        raise Failure(
+            "the supervisor does not end",
+            "its end",
+            f"{service.command_of(home)} stop; then look at {home}/{service.FOLDER}",
+        )
     if {"start", "restart"} & set(todo):
         service.start_background(home, system_python())
         if not service.supervisor(home):

@@ -494,11 +494,15 @@ def give_way(module: AnsibleModule, result: dict[str, Any], running: dict[str, A
         busy = Failure(
             "the service chatglm runs, and holds the port and the memory that a proof needs",
             "the right to stop it",
-            "if sudo asks for a password, run again with --ask-become-pass; or first: chatglm stop",
+            f"if sudo asks for a password, run again with --ask-become-pass; or first: {service.command_of(home)} stop",
         )
         module.exit_json(**{**result, "changed": False}, verdict="busy", home=home, msg=str(busy), suspect_files=False)
     if not service.stop_background(home):
-        raise Failure(f"process {running['pid']} does not end", "the end of the chat in the background", "chatglm stop")
+        raise Failure(
+            f"process {running['pid']} does not end",
+            "the end of the chat in the background",
+            f"run {service.command_of(home)} stop",
+        )
 
 
 def still_proven(module: AnsibleModule, record: dict[str, Any], why: str) -> NoReturn:

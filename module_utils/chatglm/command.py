@@ -11,7 +11,9 @@ import contextlib
 import grp
 import json
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -46,7 +48,7 @@ class Chat:
 
     def tell(self, code: str, **values: object) -> None:
         """Print a message of the catalogue."""
-        print(say(self.language, f"command.{code}", **values), flush=True)
+        print(self.phrase(code, **values), flush=True)
 
     def row(self, code: str, text: object) -> None:
         """Print a line of a table, its name padded by what a terminal shows of it."""
@@ -54,8 +56,11 @@ class Chat:
         print(f"{name}{' ' * max(1, 10 - width(name))}{text}", flush=True)
 
     def phrase(self, code: str, **values: object) -> str:
-        """Return a message of the catalogue."""
-        return say(self.language, f"command.{code}", **values)
+        """Return a message of the catalogue; commands in it have their whole path where the short name is not ours."""
+        text, own = say(self.language, f"command.{code}", **values), os.path.join(self.home, "bin", "chatglm")
+        if code == "help" or os.path.realpath(shutil.which("chatglm") or "/") == os.path.realpath(own):
+            return text
+        return re.sub(r"(?<![/\w'])chatglm (?=start|stop|restart)", lambda _: f"{shlex.quote(own)} ", text)
 
     def page(self, timeout: float = 600.0) -> Page:
         """Return a session with the page, signed in where it asks for that."""

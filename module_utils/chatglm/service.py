@@ -16,6 +16,7 @@ import json
 import os
 import re
 import selectors
+import shlex
 import signal
 import subprocess
 import sys
@@ -50,6 +51,11 @@ def booted() -> bool:
 def place(home: str, name: str) -> str:
     """Return the path of a file of the running service: chatglm.log, process.json, serving.json."""
     return os.path.join(home, FOLDER, name)
+
+
+def command_of(home: str) -> str:
+    """Return the command chatglm as it is pasted: its short name may be another installation's, or not on PATH yet."""
+    return shlex.quote(os.path.join(home, "bin", "chatglm"))
 
 
 def settings_path(home: str) -> str:
@@ -291,7 +297,11 @@ def run_page(home: str, log: Log, stop: Stop) -> int:
     if stop.asked:
         return 0
     if no_memory(tail, status, kernel_kills() - kills):
-        log.say("memory ran out; it is not started again by itself. Close what uses the GPU, then: chatglm start")
+        log.say(
+            "memory ran out; it is not started again by itself. Close what uses the GPU, then: "
+            + command_of(home)
+            + " start"
+        )
         return unit.OUT_OF_MEMORY
     return 128 - status if status < 0 else status or 1  # a page that ends by itself is a crash too
 

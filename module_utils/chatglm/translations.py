@@ -57,6 +57,9 @@ CHINESE = {
     ),
     # the service
     "{} belongs to the installation in {}": "{0} 属于 {1} 里的安装",
+    "{} is this installation's command; in terminals that are open now its short name, chatglm, is not found": (
+        "{0} 是本安装的命令；在已打开的终端里，短名 chatglm 还找不到"
+    ),
     "{} belongs to another program": "{0} 属于别的程序",
     "no other unit of that name": "没有别的同名单元",
     "sudo systemctl disable --now {} && sudo rm {}; or install this one without a service: -e chatglm_service=none": (
@@ -64,7 +67,7 @@ CHINESE = {
     ),
     "the supervisor does not end": "后台的监管进程没有结束",
     "its end": "它结束",
-    "chatglm stop; then look at {}/{}": "运行 chatglm stop；再查看 {0}/{1}",
+    "{} stop; then look at {}/{}": "运行 {0} stop；再查看 {1}/{2}",
     "the supervisor has ended at once": "后台的监管进程一启动就结束了",
     "a supervisor that runs": "监管进程在运行",
     "look at {}": "查看 {0}",
@@ -93,8 +96,8 @@ CHINESE = {
         "服务 chatglm 在运行，占着证明所需的端口和内存"
     ),
     "the right to stop it": "停止它的权限",
-    "if sudo asks for a password, run again with --ask-become-pass; or first: chatglm stop": (
-        "如果 sudo 要密码，请加上 --ask-become-pass 再运行；或先运行 chatglm stop"
+    "if sudo asks for a password, run again with --ask-become-pass; or first: {} stop": (
+        "如果 sudo 要密码，请加上 --ask-become-pass 再运行；或先运行 {0} stop"
     ),
     # becoming root
     "this host has no {}": "这台主机没有 {0}",
@@ -127,13 +130,13 @@ CHINESE = {
         "在那台主机上以该用户运行 sudo true，按它说的修好，再运行一次同样的命令"
     ),
     "{}; or do without a service: -e chatglm_service=none": "{0}；或者不装服务：-e chatglm_service=none",
-    "{}; or first: chatglm stop": "{0}；或先运行 chatglm stop",
+    "{}; or first: {} stop": "{0}；或先运行 {1} stop",
     "{}; or use the virtualenv's, without root: -e cuda_libs_origin=virtualenv": (
         "{0}；或者用虚拟环境里的，不需要 root：-e cuda_libs_origin=virtualenv"
     ),
     "process {} does not end": "进程 {0} 没有结束",
     "the end of the chat in the background": "后台的对话结束",
-    "chatglm stop": "运行 chatglm stop",
+    "run {} stop": "运行 {0} stop",
     "POST /login answered {}": "POST /login 的回应是 {0}",
     "the password of {}": "用户 {0} 的密码",
     "a chat page that was started by hand, process {}, while something is to be looked at or mended": (
@@ -617,10 +620,8 @@ CHINESE = {
     "would be made: {}": "将会进行：{0}",
     "{}, {} tokens/s, first after {} s, on {}": "{0}，{1} token/秒，首个 {2} 秒后，设备 {3}",
     "{}, {} tokens/s, first after {} s, on {}, GPU memory {}": "{0}，{1} token/秒，首个 {2} 秒后，设备 {3}，显存 {4}",
-    "{}/bin/chatglm stop; of chatglm-run in a terminal: Ctrl+C": (
-        "{0}/bin/chatglm stop；终端里的 chatglm-run 用 Ctrl+C"
-    ),
-    "does not run; to start it: {}/bin/chatglm start": "没有运行；启动：{0}/bin/chatglm start",
+    "{} stop; of chatglm-run in a terminal: Ctrl+C": "{0} stop；终端里的 chatglm-run 用 Ctrl+C",
+    "does not run; to start it: {} start": "没有运行；启动：{0} start",
     "runs in the background, and starts with the distribution": "在后台运行，随发行版启动",
     "runs in the background until the distribution stops": "在后台运行，直到发行版停止",
     "the same command without --check": "去掉 --check 再运行同样的命令",

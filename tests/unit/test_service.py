@@ -586,6 +586,32 @@ def test_a_foreign_command_of_that_name_stays(run_module, host, home):
     assert theirs.read_text() == "mine\n"
 
 
+def test_the_link_of_another_home_stays_and_is_told(run_module, host, home):
+    """Without a service too: the short name starts the other chat."""
+    other = home.parent / "other" / "bin" / "chatglm"
+    other.parent.mkdir(parents=True)
+    other.write_text("#!/bin/sh\n")
+    link = home.parent / ".local" / "bin" / "chatglm"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(other)
+    for service_kind in ("none", "auto"):
+        answer = run_module(chat_service, **{**host, "service": service_kind})
+        assert f"the command is {home}/bin/chatglm" in str(answer["warnings"])
+    assert link.resolve() == other
+
+
+def test_a_first_link_is_told_with_the_whole_path(run_module, host, home, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert f"{home}/bin/chatglm is this installation's command" in str(run_module(chat_service, **host)["warnings"])
+    assert chat_service.plan_link(str(home / "bin" / "chatglm")) == (False, "")
+    service.stop_background(str(home))
+    command.main(str(home), ["status"])
+    assert f"start it with: {home}/bin/chatglm start" in capsys.readouterr().out
+    monkeypatch.setenv("PATH", f"{home.parent}/.local/bin:/usr/bin")
+    command.main(str(home), ["status"])
+    assert "start it with: chatglm start" in capsys.readouterr().out
+
+
 def test_a_foreign_unit_is_refused(run_module, host, home, monkeypatch):
     monkeypatch.setattr(service, "booted", lambda: True)
     Path(host["unit_path"]).write_text("[Unit]\n")
