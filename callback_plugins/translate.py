@@ -51,13 +51,26 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """Keep the play, whose variables name the language."""
         self.play = play
 
+    def language(self, result: Any) -> str:
+        """Return en or zh; empty in the doctor's play, which speaks for itself."""
+        variables = self.play.get_variable_manager().get_vars(play=self.play, host=result._host)
+        if "doctor_language" in variables:
+            return ""
+        return str(catalogue("messages").spoken(str(variables.get("chatglm_language", "auto")), os.environ))
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """Say it of a host that cannot be reached too, which Ansible tells in English."""
+        if self.language(result) == "zh":
+            told = " ".join(str(result._result.get("msg", "")).split())[:300]
+            host = result._host.vars.get("ansible_host", result._host.get_name())
+            text = catalogue("messages").say("zh", "unreachable", why=told, host=host)
+            self._display.display(f"\n{result._host.get_name()}:\n{text}\n", color="red")
+
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Print the error's parts in the user's language."""
         message = result._result.get("msg")
-        if isinstance(message, str) and ("Expected: " in message or "; expected " in message):
-            variables = self.play.get_variable_manager().get_vars(play=self.play, host=result._host)
-            setting = str(variables.get("chatglm_language", "auto"))
-            if "doctor_language" not in variables and catalogue("messages").spoken(setting, os.environ) == "zh":
-                text = catalogue("translations").failure(message)
-                if text:
-                    self._display.display(f"\n{result._host.get_name()}:\n{text}\n", color="red")
+        own = isinstance(message, str) and ("Expected: " in message or "; expected " in message)
+        if own and self.language(result) == "zh":
+            text = catalogue("translations").failure(message)
+            if text:
+                self._display.display(f"\n{result._host.get_name()}:\n{text}\n", color="red")

@@ -91,6 +91,12 @@ MESSAGES: Mapping[str, Text] = {
         "not running: killed, or the distribution was stopped; start it with: chatglm start",
         "没有运行：被终止，或发行版停止过；启动：chatglm start",
     ),
+    "unreachable": Text(
+        "Found: this host cannot be reached ({why}). Expected: a host that lets this user in over SSH and has a Python."
+        " To do: ssh {host} true, which has to work without a question; then run the same command again",
+        "发现：连不上这台主机（{why}）\n应为：本用户能通过 SSH 登录、且有 Python 的主机\n"
+        "处理：先让 ssh {host} true 不提问就成功，再运行同样的命令",
+    ),
     "command.stopped": Text("stopped; start it with: chatglm start", "已停止；启动：chatglm start"),
     "command.answers": Text("answers", "有响应"),
     "command.answers_not": Text("does not answer ({status})", "无响应（{status}）"),
