@@ -165,6 +165,9 @@ class ActionModule(Normal):  # type: ignore[misc]
                     watch.thread.start()
         try:
             result: dict[str, Any] = super().run(tmp, task_vars)
+            if "doctor_site" in (task_vars or {}) and "changed" in result:
+                # The doctor changes nothing, and its recap is not to count what a run would.
+                result["would_change"], result["changed"] = result["changed"], False
             with contextlib.suppress(Exception):
                 return spoken(result, str((task_vars or {}).get("chatglm_language", "auto")))
             return result

@@ -276,7 +276,7 @@ def _cuda_links(evidence: Evidence) -> Finding | None:
         found, todo = split_failure(str(result.get("msg", "")))
         return Finding(YOURS, found, todo) if todo else Finding(UNKNOWN, found)
     lines = str((result.get("diff") or {}).get("prepared", "")).splitlines()
-    if result.get("changed"):
+    if result.get("would_change", result.get("changed")):
         names = _listed(line.partition(" -> ")[0][2:] for line in lines)
         return Finding(REPAIRABLE, Text(f"broken or missing: {names}", f"坏了或缺失：{names}"))
     library = (evidence.get("cuda_libs") or {}).get("missing")
@@ -604,7 +604,7 @@ def _web_demo_edited(evidence: Evidence) -> Finding | None:
 def _changes(evidence: Evidence) -> tuple[bool, bool]:
     """Return whether patch_web_demo would change the script, and the launcher."""
     web_demo = _known(evidence, "web_demo")
-    if not web_demo.get("changed"):
+    if not web_demo.get("would_change", web_demo.get("changed")):
         return False, False
     diffs = web_demo.get("diff") or []
     headers = [each.get("before_header", "") for each in diffs if isinstance(each, dict)]

@@ -6,6 +6,7 @@ import http.server
 import importlib.util
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -461,6 +462,8 @@ def test_playbook_on_hosts_of_every_kind(tmp_path):
     for words in (f"  3 to repair: {command}", "  yours       venv_blocked", f"report: {tmp_path}/report.json"):
         assert words in done.stdout
     assert "\033" not in done.stdout
+    assert set(re.findall(r"changed=(\d+)", done.stdout)) == {"0"}, "the doctor changes nothing"
+    assert "noop" not in done.stdout + done.stderr
 
 
 def test_playbook_in_chinese(tmp_path):
