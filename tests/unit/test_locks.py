@@ -139,4 +139,4 @@ def test_both_calls_of_the_module_ask_for_the_same():
     acting = call("build.yml")
     for name in ("uv", "lock", "lock_timeout"):  # for the work alone
         assert acting.pop(name)
-    assert acting == call("look.yml")
+    assert acting == call("environment.yml")
