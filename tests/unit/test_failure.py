@@ -36,6 +36,7 @@ PASTED = re.compile(rf"(?:^|[\s;:(&])({COMMANDS}) [^;,()]*$")
 # Numbers, names of packages, and what is no command but begins like one.
 HARMLESS = re.compile(r"quote|pid|geteuid|size|names|packages|user\b|unit\.NAME|words\(|ARCHIVES|^command$")
 PROSE = ("git refuses ", "git could not read ", "git ", "unexpected line of git status: ", "fresh command: ")
+PROSE += ("apt-get could not install X: ",)
 
 
 @pytest.mark.parametrize(
