@@ -46,7 +46,7 @@ from ansible.plugins.callback import CallbackBase
 
 ROOT = Path(__file__).resolve().parents[1]
 LISTENER = "CHATGLM_PROGRESS_SOCKET"  # action_plugins/with_progress.py
-READABLE = {"default", "debug", "minimal", "oneline", "skippy", "timestamp", "unixy", "yaml"}
+READABLE = {"calm", "default", "debug", "minimal", "oneline", "skippy", "timestamp", "unixy", "yaml"}
 """Standard output callbacks, by the last part of their name, that write lines for people."""
 TICK = 0.5
 WINDOW = 15.0
