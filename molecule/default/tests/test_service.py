@@ -1,8 +1,10 @@
 """The chat as a systemd service: it runs, in a sandbox that holds, it survives a crash, and gives up without memory."""
 
 import json
+import os
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +47,16 @@ PROBE = textwrap.dedent("""
     }))
 """)
 
+TYPE = textwrap.dedent("""
+    import os, pty, sys
+    def read(terminal):
+        shown = os.read(terminal, 4096)
+        if b"assword" in shown:
+            os.write(terminal, sys.argv[1].encode() + b"\\n")
+        return shown
+    sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))
+""")
+
 
 def show(host, name):
     return host.run(f"systemctl show --property {name} --value {UNIT}").stdout.strip()
@@ -62,6 +74,12 @@ def wait_until(what, seconds=120):
 
 def status(host, *words):
     return host.run(f"{HOME}/bin/chatglm status {' '.join(words)}")
+
+
+def typed(host, *command):
+    """Run the command chatglm in a terminal, where sudo asks for the password, which is typed."""
+    password = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "password").read_text().strip()
+    return host.run(f"python3 -c %s %s {HOME}/bin/chatglm {' '.join(command)}", TYPE, password)
 
 
 @pytest.fixture
@@ -174,11 +192,11 @@ exit 1
 
 def test_the_command_is_linked_and_stops_and_starts_only_the_service(host):
     assert host.run("readlink ~/.local/bin/chatglm").stdout.strip() == f"{HOME}/bin/chatglm"
-    stopped = host.run(f"{HOME}/bin/chatglm stop")
+    stopped = typed(host, "stop")
     assert stopped.rc == 0, stopped.stderr
     assert "sudo systemctl stop" in stopped.stdout
     assert status(host).rc == 3
-    started = host.run(f"{HOME}/bin/chatglm start")
+    started = typed(host, "start")
     assert started.rc == 0, started.stdout + started.stderr
     assert "http://127.0.0.1:7860" in started.stdout
     answer = host.run(f"echo 你好 | {HOME}/bin/chatglm chat")
