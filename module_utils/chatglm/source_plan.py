@@ -289,7 +289,9 @@ def explain(text: str, url: str, version: str, what: str) -> Failure:
             "if a company proxy re-signs traffic, set chatglm_ca_bundle to its CA as a PEM file on the host; "
             "else check the host's clock and the package ca-certificates",
         )
-    if "authentication failed" in low or "could not read username" in low or "permission denied (publickey" in low:
+    # The third are the words of git 2.46 and newer where it may not ask.
+    asks = ("authentication failed", "could not read username", "unable to get password", "permission denied (publickey")
+    if any(words in low for words in asks):
         return Failure(place, "a repository that can be read without a password", "check chatglm_source_url")
     if re.search(r"(error:|code|response|HTTP) 40[37]", text):
         return Failure(

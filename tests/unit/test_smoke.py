@@ -135,7 +135,7 @@ def test_expected_is_a_text_or_a_regular_expression(answer, expected, found):
          "transformers unknown and the model's code do not fit", "roles virtualenv and weights"),
         ("AttributeError: 'GenerationConfig' object has no attribute '_eos_token_tensor'",
          {"versions": {"transformers": "4.44.2"}}, "cpu", "transformers 4.44.2", "roles virtualenv and weights"),
-        ("TypeError: 'NoneType' object is not callable", {"gcc": None, "files": {}}, "cpu", "no gcc", "install gcc"),
+        ("TypeError: 'NoneType' object is not callable", {"gcc": None, "files": {}}, "cpu", "no gcc", "install -y gcc"),
         ("ImportError: cannot import name 'HfFolder'", {}, "cpu", "a package of the virtualenv", "role virtualenv"),
         ("OSError: Cannot find empty port in range: 7860-7860", {}, "cpu", "the port was taken", "chatglm_port"),
         ("ValueError: When localhost is not accessible, a shareable link must be created", {}, "cpu",

@@ -574,6 +574,7 @@ def test_time_limit(params, tmp_path):
             "a certificate that this host trusts",
         ),
         ("fatal: could not read Username for 'https://h': terminal prompts disabled", "without a password"),
+        ("fatal: unable to get password from user", "without a password"),
         ("fatal: write error: No space left on device", "room on the disk"),
         ("fatal: repository 'https://h/x/' not found", "a git repository at that address"),
         ("fatal: remote error: upload-pack: not our ref 1111", "a commit of that repository"),

@@ -99,7 +99,7 @@ def test_the_client_ends_with_its_program(tmp_path):
         folder = Path("/proc", (tmp_path / "pid").read_text().strip())
         assert folder.exists()
         running.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while folder.exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
