@@ -290,7 +290,12 @@ def explain(text: str, url: str, version: str, what: str) -> Failure:
             "else check the host's clock and the package ca-certificates",
         )
     # The third are the words of git 2.46 and newer where it may not ask.
-    asks = ("authentication failed", "could not read username", "unable to get password", "permission denied (publickey")
+    asks = (
+        "authentication failed",
+        "could not read username",
+        "unable to get password",
+        "permission denied (publickey",
+    )
     if any(words in low for words in asks):
         return Failure(place, "a repository that can be read without a password", "check chatglm_source_url")
     if re.search(r"(error:|code|response|HTTP) 40[37]", text):
