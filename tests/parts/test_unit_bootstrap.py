@@ -276,7 +276,7 @@ ACCOUNTS = {
 PACKAGES = {
     "apt-get": (
         'for word; do case $word in install) go=yes ;; python3*) [ -z "$go" ] || package=$word ;; esac; done\n'
-        '[ -z "$package" ] || { echo "$package" >>"{log}"; ln -sf "{python}" "{path}/$package"; }'
+        '[ -z "$package" ] || { echo "$package" >>"{log}"; ln -sf "{python}" "{path}/${package%-venv}"; }'
     ),
     "dnf": '[ "$1" = install ] && ln -sf "{python}" "{path}/python3" && echo "$3" >>"{log}"',
     "": "",
@@ -315,7 +315,7 @@ def test_what_it_shows_to_be_pasted_makes_it_work(  # noqa: PLR0917
         assert "Install one (3.10 to 3.14), or name it in CHATGLM_PYTHON." in done.stderr
     else:
         assert done.returncode == 0, done.stderr
-        package = "python3.13" if found == "part" and manager == "apt-get" else "python3"
+        package = ("python3.13-venv" if found == "part" else "python3-venv") if manager == "apt-get" else "python3"
         assert log.read_text() == f"{package}\n"
         by_itself = manager == "apt-get" and account in ("root", "nopasswd")
         assert bool(applied) is not by_itself
@@ -332,7 +332,7 @@ def bare(env, tools):
     return tools
 
 
-INSTALL = 'case "$*" in *" install "*python3) ln -sf "%s" "%s/python3" ;; esac'
+INSTALL = 'case "$*" in *" install "*python3-venv) ln -sf "%s" "%s/python3" ;; esac'
 
 
 def test_it_waits_for_apt_s_lock_and_says_so(checkout, env, bare, tmp_path):
@@ -369,11 +369,11 @@ def test_apt_cannot_ask(checkout, env, bare, tmp_path):
 
 
 def test_what_apt_said_is_shown(checkout, env, bare):
-    bare("apt-get", "echo 'E: Unable to locate package python3'; exit 100")
+    bare("apt-get", "echo 'E: Unable to locate package python3-venv'; exit 100")
     done = run(checkout, env, "true")
     assert done.returncode == 1
-    assert "E: Unable to locate package python3" in done.stderr
-    assert "apt could not install python3" in done.stderr
+    assert "E: Unable to locate package python3-venv" in done.stderr
+    assert "apt could not install python3-venv" in done.stderr
 
 
 def test_on_a_terminal_sudo_asks_by_itself(checkout, env, tools):
@@ -388,7 +388,7 @@ def test_on_a_terminal_sudo_asks_by_itself(checkout, env, tools):
         text=True,
     )
     assert done.returncode == 0, done.stdout
-    assert "sudo asks for your password, to install python3 with apt" in done.stdout
+    assert "sudo asks for your password, to install python3-venv with apt" in done.stdout
     assert "ansible [core 0]" in done.stdout
 
 

@@ -111,8 +111,8 @@ def test_a_part_of_python_a_dead_list_and_a_terminal(host):
     made.run("sed 's/ bookworm / nosuch /' /etc/apt/sources.list >/etc/apt/sources.list.d/dead.list")
     status, shown = made.type(f"cd chatglm-wsl && {ANSIBLE}", PASSWORD, "me")
     assert status == 0, shown
-    assert "Python 3.11 lacks parts of its standard library; package python3.11 has them." in shown
-    assert "sudo asks for your password, to install python3.11 with apt" in shown
+    assert "Python 3.11 lacks parts of its standard library; package python3.11-venv brings them." in shown
+    assert "sudo asks for your password, to install python3.11-venv with apt" in shown
     assert "apt-get update had errors; trying the installation all the same" in shown
     assert "ansible [core 2.19" in shown
 
