@@ -204,6 +204,7 @@ from ansible.module_utils.chatglm import (
     lock,
     messages,
     network_environment,
+    network_remedy,
     page,
     processes,
     seal,
@@ -220,7 +221,7 @@ from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.processes import source_of
 
 PARTS = (command, failure, files, host, libcuda_worker, lock, messages, network_environment)
-PARTS += (page, processes, seal, service, streamlit_page, streamlit_worker, translations, unit)
+PARTS += (network_remedy, page, processes, seal, service, streamlit_page, streamlit_worker, translations, unit)
 PROGRAM = """\
 #!{python} -IB
 # The command chatglm: chatglm help. Written by Ansible: changes here are overwritten by the next run.

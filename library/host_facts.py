@@ -101,6 +101,15 @@ options:
         description: What to do when none answers.
         type: str
         default: ""
+      git:
+        description: Git asks there, which knows more kinds of proxies than Python does.
+        type: bool
+        default: false
+      hubs:
+        description: Those of O(check_sources[].urls) that huggingface_hub asks.
+        type: list
+        elements: str
+        default: []
   check_sources_when:
     description: V(auto) asks only until a proof was tried, for which all had been fetched.
     type: str
@@ -203,8 +212,8 @@ facts:
     installed: {type: dict, description: "weights (bytes there), torch (build in the virtualenv), tried (a proof was
       made, whatever it showed), proven, and proven_on (its device)."}
     sources: {type: list, description: "The groups asked, with reachable, status, error of each address."}
-    network: {type: list, description: "Network variables that cannot work, with found, expected, remedy, and whether
-      the roles put them right for themselves (safe)."}
+    network: {type: list, description: "Network variables that cannot work, with found, expected, remedy, whether
+      the roles put them right for themselves (safe), and the groups of check_sources that they stop (stops)."}
     injected: {type: list, description: Names of the facts that were given.}
 plan:
   description:
@@ -484,6 +493,27 @@ def ask_source(url: str, ca_bundle: str) -> dict[str, Any]:
         return {"url": url, "reachable": False, "status": 0, "error": str(error)}
 
 
+def look_at_network(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the network variables that cannot work, each with the groups that have no other way than through it."""
+    found = guard.network or network_environment.problems(os.environ)
+    stops: dict[str, set[str]] = {}
+    for group in groups:
+        stopped = []
+        for url in group["urls"]:
+            client = "git" if group.get("git") else "hub" if url in group.get("hubs", ()) else "web"
+            stopped.append(network_environment.stopped(client, url, os.environ))
+        for problem in stopped if all(stopped) else ():
+            stops.setdefault(problem.variables[0], set()).add(group["name"])
+    return [
+        dict(
+            zip(("found", "expected", "remedy"), problem.said()),  # noqa: B905
+            safe=problem.safe,
+            stops=sorted(set().union(*(stops.get(name, ()) for name in problem.variables))),
+        )
+        for problem in found
+    ]
+
+
 def look_at_installation(home: str, model_dir: str) -> dict[str, Any]:
     """Return what is installed already: bytes of weights, torch build, and what the record of the last proof says."""
     weights = 0
@@ -613,10 +643,7 @@ def gather(params: dict[str, Any]) -> dict[str, Any]:
         },
         "installed": installed,
         "sources": sources,
-        "network": [
-            dict(zip(("found", "expected", "remedy"), problem.said()), safe=problem.safe)  # noqa: B905
-            for problem in guard.network or network_environment.problems(os.environ)
-        ],
+        "network": look_at_network(groups),
         "injected": [],
     }
 
@@ -681,6 +708,8 @@ def main() -> None:
         "name": {"type": "str", "required": True},
         "urls": {"type": "list", "elements": "str", "required": True},
         "remedy": {"type": "str", "default": ""},
+        "git": {"type": "bool", "default": False},
+        "hubs": {"type": "list", "elements": "str", "default": []},
     }
     module = AnsibleModule(
         argument_spec={

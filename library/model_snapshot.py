@@ -629,7 +629,7 @@ class Snapshot:
                 if error.kind == "disk":
                     raise self.no_room(error) from error
                 tries.append((place.label, error))
-                if error.kind in ("network", "tls", "timeout", "library", "commit") or error.status >= 429:
+                if error.kind in ("network", "proxy", "tls", "timeout", "library", "commit") or error.status >= 429:
                     down[place.label] = error  # as it was for this file it is for the next
                 elif mend and error.kind in ("range", "digest"):
                     rounds.append((place, ""))

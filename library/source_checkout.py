@@ -131,6 +131,7 @@ from ansible.module_utils.chatglm.addresses import secrets, without_password
 from ansible.module_utils.chatglm.failure import Failure, printable
 from ansible.module_utils.chatglm.files import read_json, unusable, write_atomic
 from ansible.module_utils.chatglm.guard import guarded
+from ansible.module_utils.chatglm.network_environment import past_loopback
 from ansible.module_utils.chatglm.processes import die_with_parent
 from ansible.module_utils.chatglm.source_plan import (
     BROKEN,
@@ -255,6 +256,7 @@ class Checkout:
             GIT_CEILING_DIRECTORIES=str(where.parent),  # a repository further up is not ours
         )
         if network:
+            env.update(past_loopback(env))
             env.update(GIT_HTTP_LOW_SPEED_LIMIT="1000", GIT_HTTP_LOW_SPEED_TIME="60")
             if self.ca_bundle:
                 self.trust = self.trust or _trust(self.ca_bundle)

@@ -49,7 +49,8 @@ class TransferError(Exception):
 
     Args:
         kind: a short stable word: ``http``, ``pointer``, ``html``, ``short``, ``long``, ``digest``, ``range``,
-            ``redirect``, ``network``, ``tls``, ``timeout``, ``stall``, ``cut``, ``disk``, ``missing``, ``read``.
+            ``redirect``, ``network``, ``proxy``, ``tls``, ``timeout``, ``stall``, ``cut``, ``disk``, ``missing``,
+            ``read``.
         text: the reason, for a reader; never holds a token, a query string or a password.
         again: whether another attempt at the same source makes sense.
         wait: seconds that the source asked to be left alone, if it did.

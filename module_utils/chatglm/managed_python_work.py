@@ -30,6 +30,7 @@ from .managed_python import (
     strangers,
     walk,
 )
+from .network_remedy import remedy
 from .processes import isolated
 from .python_env import Record, damage
 from .uv_command import Sources, bare_environment, certificates, remove_path, run_uv
@@ -145,8 +146,13 @@ class Builder:
         raise Failure(
             f"no source gave Python {release}: " + "; ".join(self.failed),
             f"one that gives the archive with sha256 {release.sha256}",
-            "check network and proxy, or name a mirror or the archive's path on this host: "
-            '-e \'{"virtualenv_python_mirrors": ["/path/to/FOLDER"]}\'; or install Python 3.12 or 3.11 yourself',
+            remedy(
+                "; ".join(self.failed),
+                "check network and proxy, or name a mirror or the archive's path on this host: "
+                '-e \'{"virtualenv_python_mirrors": ["/path/to/FOLDER"]}\'; or install Python 3.12 or 3.11 yourself',
+                "uv",
+                next((url for url in addresses(release, self.mirrors) if url.startswith("http")), ""),
+            ),
         )
 
     def _settle(self, built: str, tree: str) -> tuple[dict[str, str], dict[str, str]]:

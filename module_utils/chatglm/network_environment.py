@@ -187,6 +187,41 @@ def put_right(environ: "Mapping[str, str]", direct: bool = False, read: Read = r
     return right
 
 
+def past_loopback(environ: "Mapping[str, str]") -> "dict[str, str]":
+    """Return no_proxy in both forms, with this host's own addresses, which no proxy reaches, added."""
+    given = (environ.get("no_proxy") or environ.get("NO_PROXY") or "").split(",")
+    entries = [entry.strip() for entry in given if entry.strip()]
+    # "*" means all where it stands alone only.
+    value = "*" if "*" in entries else ",".join(dict.fromkeys([*entries, "127.0.0.1", "localhost", "::1"]))
+    return {"no_proxy": value, "NO_PROXY": value}
+
+
+def stopped(client: str, url: str, environ: "Mapping[str, str]", read: Read = read_file) -> "Problem | None":
+    """Return the problem that stops a client on its way to an address, None where it gets there or has another way.
+
+    Args:
+        client: "git" and "uv", which know SOCKS; "hub" (requests), which does not; "web" (urllib), which takes no
+            notice of all_proxy either. uv leaves out a proxy of a kind that it does not know.
+        url: an http or https address.
+        environ: variables by name.
+        read: as in problems().
+
+    """
+    from urllib import request  # noqa: PLC0415 - slow, and seldom needed
+
+    parts = urlsplit(url)
+    names = [parts.scheme + "_proxy"] + ["all_proxy"] * (client != "web")
+    forms = ["PIP_PROXY"] * (client == "uv" and bool(environ.get("PIP_PROXY")))
+    forms += [form for name in names for form in (name, name.upper()) if environ.get(form)]
+    knows = {"git": ("proxy_socks",), "uv": ("proxy_socks", "proxy_scheme")}.get(client, ())
+    for problem in problems(environ, read) if forms else ():
+        if forms[0] in problem.variables and not problem.safe and problem.code not in knows:
+            around = {"no": past_loopback(environ)["no_proxy"]}
+            past = request.proxy_bypass_environment(parts.hostname or "", around)  # type: ignore[attr-defined]
+            return None if past else problem
+    return None
+
+
 def _joined(found: "list[Problem]") -> "list[Problem]":
     """Return problems with those of one kind and value as one."""
     joined = {}  # type: dict[tuple[str, str, "str | None"], Problem]

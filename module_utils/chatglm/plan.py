@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .host import GIB, NO_SYMLINK_TYPES, gigabytes, version_tuple
+from .network_remedy import of_names
 from .nvidia import CUDA_ERRORS, INT4_CAPABILITIES, WSL_FOLDER, cuda_version
 
 PYTHONS = ("3.12", "3.11", "3.10")
@@ -24,14 +25,6 @@ MANAGED_PYTHON_GB = 0.3
 
 TORCH_CUDA = {"2.7.1": "12.6", "2.8.0": "12.8"}
 """CUDA of each pinned torch build."""
-
-UNRESOLVED = ("Name or service not known", "Temporary failure in name resolution", "No address associated")
-"""What the C library says of a name that it cannot look up."""
-WSL_NAMES = (
-    "in PowerShell: wsl --shutdown, then open it again; if names are still not found, give WSL a server of its own: "
-    "printf '[network]\\ngenerateResolvConf=false\\n' | sudo tee -a /etc/wsl.conf; sudo rm -f /etc/resolv.conf; "
-    "echo nameserver 223.5.5.5 | sudo tee /etc/resolv.conf; then wsl --shutdown once more"
-)
 
 COMPONENTS = {"debian": "non-free", "ubuntu": "multiverse"}
 """Of each archive: the component that holds the CUDA runtime."""
@@ -584,7 +577,7 @@ def network_checks(facts: dict[str, Any]) -> tuple[list[Refusal], list[str]]:
     for each in facts.get("network") or []:
         if each["safe"]:
             warnings.append(f"{each['found']}; put right for this run, to mend it: {each['remedy']}")
-        elif facts["sources"]:
+        elif each["stops"]:
             refusals.append(
                 Refusal(
                     "network_variables",
@@ -595,7 +588,7 @@ def network_checks(facts: dict[str, Any]) -> tuple[list[Refusal], list[str]]:
                 )
             )
         else:
-            warnings.append(f"{each['found']}; nothing can be fetched so, to mend it: {each['remedy']}")
+            warnings.append(f"{each['found']}; nothing is fetched that way now, to mend it: {each['remedy']}")
     return refusals, warnings
 
 
@@ -611,7 +604,6 @@ def source_checks(facts: dict[str, Any]) -> tuple[list[Refusal], list[str]]:
             warnings.append(f"{group['name']}: {told}; another source answers")
             continue
         tls = "certificate" in told.lower()
-        names = any(text in told for text in UNRESOLVED)
         refusals.append(
             Refusal(
                 "sources",
@@ -619,11 +611,13 @@ def source_checks(facts: dict[str, Any]) -> tuple[list[Refusal], list[str]]:
                 "an answer within 5 s" if len(silent) == 1 else "an answer of at least one within 5 s",
                 "name your company's certificates: -e chatglm_ca_bundle=/path/on/the/host.pem"
                 if tls
-                else WSL_NAMES
-                if names and facts["wsl"]
-                else "check the network and the proxy (https_proxy), or set another source: "
-                + (group.get("remedy") or "see README.md, Settings")
-                + "; to go on all the same: -e preflight_check_sources=never",
+                else of_names(
+                    told,
+                    "check the network and the proxy (https_proxy), or set another source: "
+                    + (group.get("remedy") or "see README.md, Settings")
+                    + "; to go on all the same: -e preflight_check_sources=never",
+                    bool(facts["wsl"]),
+                ),
             )
         )
     return refusals, warnings

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,8 @@ from .blocks import BLOCK, Blocks, count, missing, worth
 from .content import Digest, TransferError, Wanted, amount, what_came
 from .failure import Failure
 from .files import digest_of
+from .network_environment import problems
+from .network_remedy import mending, remedy
 
 SCHEMA = 1
 REVISION = re.compile(r"[0-9a-f]{40}")
@@ -453,10 +456,13 @@ def failure(
     wrong = ("digest", "pointer", "html", "short", "long", "commit")
     if any(reason.kind in wrong for reason in every):
         remedies.append("leave out the source that holds something else")
-    remedies.append(
+    if any(reason.kind == "proxy" for reason in every):
+        remedies += [mending(problem) for problem in problems(os.environ) if not problem.safe]
+    again = (
         "try again when the network is back (what came so far is kept), or add a mirror or a folder to "
         "chatglm_model_sources"
     )
+    remedies.append(remedy("; ".join(map(str, every)), again))
     return Failure(
         f"{len(reasons)} of {total} files of {repo} could not be had: {'; '.join(parts)}",
         f"every file of revision {revision} in {dest}, each with its digest",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from .failure import Failure
 from .files import sha256_bytes
+from .network_remedy import remedy
 from .web_demo_patch import Record
 
 EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
@@ -312,7 +313,12 @@ def explain(text: str, url: str, version: str, what: str) -> Failure:
         return Failure(
             place,
             "the host of the repository to answer",
-            "check the network and the proxy variables of the host, or set chatglm_source_url to a mirror",
+            remedy(
+                text,
+                "check the network and the proxy variables of the host, or set chatglm_source_url to a mirror",
+                "git",
+                url,
+            ),
         )
     if "does not appear to be a git repository" in low or "not found" in low or "does not exist" in low:
         return Failure(place, "a git repository at that address", "check chatglm_source_url")

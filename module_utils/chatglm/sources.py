@@ -17,6 +17,7 @@ from typing import Any
 
 from . import hub_worker
 from .content import TransferError, Wanted
+from .network_environment import past_loopback, stopped
 from .processes import die_with_parent, isolated, source_of
 from .snapshot import Entry, entries
 from .transfer import Moved, Options, copy, fetch, get_json, shown
@@ -189,11 +190,9 @@ class Hub(Source):
             "locate": names,
         }
         script = f"{source_of(hub_worker)}\nmain({request!r})\n"
-        # requests would ask a proxy even for this host's own loopback address.
-        local = ",".join(
-            filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost"))
-        )
-        environment = {**os.environ, "no_proxy": local, "NO_PROXY": local}
+        if problem := stopped("hub", self.endpoint, os.environ):
+            raise TransferError("proxy", problem.said()[0])
+        environment = {**os.environ, **past_loopback(os.environ)}
         # Every question has its own time limit; this one only bounds their sum.
         limit = 120 + 4 * self.options.timeout + 3 * self.options.retry_after
         try:

@@ -38,6 +38,7 @@ from . import progress
 from .blocks import BLOCK, GAP, Blocks, Digesting, Tally, crc, read_block
 from .content import HEAD, TransferError, Wanted, gigabytes, what_came
 from .files import read_json
+from .network_environment import stopped
 
 BUFFER = 1 << 18
 """Bytes of one buffer: large enough that Python's own cost vanishes, small enough to stay in a core's cache between
@@ -467,6 +468,8 @@ def _connect(
             return http.client.HTTPConnection(host, port, timeout=options.timeout), target, {}
         context = tls_context(options.ca_bundle)
         return http.client.HTTPSConnection(host, port, timeout=options.timeout, context=context), target, {}
+    if problem := stopped("web", url, os.environ):
+        raise TransferError("proxy", problem.said()[0])
     via = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     if via.scheme != "http" or not via.hostname:
         raise TransferError("network", f"the proxy {shown(proxy)} is not an http:// proxy: the only kind supported")

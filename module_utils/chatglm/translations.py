@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import re
 
-from . import network_environment
+from . import network_environment, network_remedy
 from .messages import width
 
 FOUND, EXPECTED, REMEDY = "发现：", "应为：", "处理："
@@ -534,16 +534,15 @@ CHINESE = {
         "最好用 Linux 自己的文件夹，例如 ~/chatglm"
     ),
     "{}; put right for this run, to mend it: {}": "{0}；这次运行已改正，要彻底改好：{1}",
-    "{}; nothing can be fetched so, to mend it: {}": "{0}；这样什么也下载不了，要改好：{1}",
+    "{}; nothing is fetched that way now, to mend it: {}": "{0}；现在没有要这样下载的，要改好：{1}",
+    "mend that variable: {}": "把这个变量改好：{0}",
     "{}; then run again (for good where it is set: ~/.profile, /etc/environment, inventory)": (
         "{0}；再运行一次（要长久有效，就在设置它的地方改：~/.profile、/etc/environment、inventory）"
     ),
-    "in PowerShell: wsl --shutdown, then open it again; if names are still not found, give WSL a server of its own: "
-    "printf '[network]\\ngenerateResolvConf=false\\n' | sudo tee -a /etc/wsl.conf; sudo rm -f /etc/resolv.conf; "
-    "echo nameserver 223.5.5.5 | sudo tee /etc/resolv.conf; then wsl --shutdown once more": (
-        "在 PowerShell 里：wsl --shutdown，再打开；如果还是找不到域名，给 WSL 指定服务器："
-        "printf '[network]\\ngenerateResolvConf=false\\n' | sudo tee -a /etc/wsl.conf；sudo rm -f /etc/resolv.conf；"
-        "echo nameserver 223.5.5.5 | sudo tee /etc/resolv.conf；然后再 wsl --shutdown 一次"
+    network_remedy.WSL_NAMES: (
+        "在 PowerShell 里：wsl --shutdown，再打开 WSL；如果还是找不到域名，给它指定服务器："
+        "printf '[network]\\ngenerateResolvConf=false\\n' | sudo tee -a /etc/wsl.conf && "
+        "sudo rm -f /etc/resolv.conf && echo nameserver 223.5.5.5 | sudo tee /etc/resolv.conf"
     ),
     "{}: {}; another source answers": "{0}：{1}；另一个来源有回答",
     "not observed but given (preflight_inject): {}": "不是看到的，而是给定的（preflight_inject）：{0}",

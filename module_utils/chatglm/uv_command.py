@@ -20,6 +20,8 @@ from .addresses import masked
 from .failure import Failure
 from .files import write_atomic, write_json
 from .locks import Pin
+from .network_environment import past_loopback
+from .network_remedy import remedy as of_fetching
 from .pip_config import PipConfig
 from .processes import die_with_parent, isolated
 from .python_env import (
@@ -169,6 +171,7 @@ def bare_environment(environ: Mapping[str, str], proxy: str, cache_dir: str) -> 
                 environment[form] = environ[form]
     if proxy:
         environment.update({"http_proxy": proxy, "https_proxy": proxy})
+    environment.update(past_loopback(environ))
     environment.update(
         LC_ALL="C",
         UV_NO_CONFIG="1",
@@ -225,6 +228,7 @@ def certificates(ca_bundle: str, environ: Mapping[str, str]) -> bytes:
 
 
 _UNKNOWN = "uv failed"
+_UNREACHED = "a package source that cannot be reached"
 # The first pattern that uv's stderr matches names the cause.
 _CAUSES: tuple[tuple[str, str, str, str], ...] = (
     (
@@ -273,7 +277,7 @@ _CAUSES: tuple[tuple[str, str, str, str], ...] = (
     (
         r"dns error|tcp connect error|Connection re|timed out|operation timed|error sending request|Failed to fetch"
         r"|Failed to read `--find-links` URL|network|error decoding response|5\d\d .*Server|Failed to download",
-        "a package source that cannot be reached",
+        _UNREACHED,
         "a working connection to it",
         "check network and proxy, or set virtualenv_index_url (in China a mirror) and virtualenv_torch_index_url",
     ),
@@ -305,8 +309,9 @@ def explain(stderr: str, doing: str) -> Failure:
     told = [line for line in lines if re.match(r"error|cause|hint|×|├|╰|Caused by", line)]
     last = " / ".join(line[:300] for line in (told[:1] + told[1:][-1:])) or (lines[-1][:300] if lines else "no output")
     urls = re.findall(r"https?://[^\s`')]+", text)
-    for pattern, found, expected, remedy in _CAUSES:
+    for pattern, found, expected, usual in _CAUSES:
         if re.search(pattern, text, re.IGNORECASE):
+            remedy = of_fetching(text, usual, "uv", urls[0] if urls else "") if found == _UNREACHED else usual
             if urls and urls[0] not in last:
                 return Failure(f"{found} ({urls[0]}) while {doing}: {last}", expected, remedy)
             return Failure(f"{found} while {doing}: {last}", expected, remedy)

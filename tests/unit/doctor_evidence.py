@@ -110,6 +110,7 @@ SOCKS = {
     "expected": "an HTTP proxy: pip and Python's other clients know no SOCKS (a mixed port, as of Clash, speaks both)",
     "remedy": "unset all_proxy",
     "safe": False,
+    "stops": ["weights"],
 }
 DEAD = {"active": False, "pid": 0, "current": False}
 BACKGROUND = {"kind": "background", "unit": False}
@@ -387,7 +388,7 @@ HARMLESS = [
         "cuda_libs": LINKED, "cuda_links": {"changed": False, "links": {"libcudart.so": "../../venv/x"}}}),
     ("module_cache", "none in use", {"module_cache": {"files": 0, "differing": []}}),
     ("network_variables", "put right by the run: no_proxy", {"host": host(facts(network=[
-        {"found": "no_proxy is [::1]", "expected": "x", "remedy": "unset no_proxy", "safe": True}]))}),
+        {"found": "no_proxy is [::1]", "expected": "x", "remedy": "unset no_proxy", "safe": True, "stops": []}]))}),
     ("sources", "weights answer", {"host": host(facts(sources=[{
         "name": "weights", "remedy": "", "urls": [{"url": "https://h", "reachable": True, "error": ""}]}]))}),
     ("weights_digest", "all read", {"context": {**HEALTHY["context"], "deep": True}}),

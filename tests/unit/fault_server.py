@@ -31,6 +31,7 @@ def certificate(folder, dates=None):
     pem, key = folder / "cert.pem", folder / "key.pem"
     command = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-subj", "/CN=stand-in", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key)]
+    command += ["-addext", "basicConstraints=critical,CA:FALSE"]  # uv takes no authority for a server
     if dates is None:
         subprocess.run([*command, "-x509", "-out", str(pem), "-days", "2"], check=True, capture_output=True)
     else:

@@ -560,7 +560,7 @@ def test_likely_plan_is_the_plan():
 @pytest.mark.parametrize(
     ("wsl", "error", "remedy"),
     [
-        (2, "[Errno -3] Temporary failure in name resolution", "wsl --shutdown, then open it again; if names"),
+        (2, "[Errno -3] Temporary failure in name resolution", "wsl --shutdown, then open WSL again"),
         (2, "[Errno -2] Name or service not known", "generateResolvConf=false"),
         (2, "timed out", "check the network and the proxy"),
         (0, "[Errno -2] Name or service not known", "check the network and the proxy"),
@@ -573,19 +573,18 @@ def test_names_that_wsl_does_not_find(wsl, error, remedy):
 
 
 NETWORK = {"found": "all_proxy is socks5://h:1", "expected": "an HTTP proxy", "remedy": "unset all_proxy"}
-ASKED = [{"name": "weights", "remedy": "", "urls": []}]
 
 
 @pytest.mark.parametrize(
-    ("safe", "sources", "refused", "warned"),
+    ("safe", "stops", "refused", "warned"),
     [
-        (False, ASKED, ["network_variables"], ""),
-        (False, [], [], "nothing can be fetched so, to mend it: unset all_proxy"),
-        (True, ASKED, [], "put right for this run, to mend it: unset all_proxy"),
+        (False, ["weights"], ["network_variables"], ""),
+        (False, [], [], "nothing is fetched that way now, to mend it: unset all_proxy"),
+        (True, [], [], "put right for this run, to mend it: unset all_proxy"),
     ],
 )
-def test_network_variables_that_cannot_work(safe, sources, refused, warned):
-    """Where something is to be fetched, what would fail in the midst of it is refused at once."""
-    outcome = judge(facts(network=[{**NETWORK, "safe": safe}], sources=sources))
+def test_network_variables_that_cannot_work(safe, stops, refused, warned):
+    """Where something is to be fetched through it, what would fail in the midst of it is refused at once."""
+    outcome = judge(facts(network=[{**NETWORK, "safe": safe, "stops": stops}]))
     assert codes(outcome) == refused
     assert any(warned in warning for warning in outcome.warnings) is bool(warned)
