@@ -139,7 +139,19 @@ def test_a_conversation_that_has_become_too_long_is_told(monkeypatch, home, serv
     assert "begin a new conversation" in told
 
 
-def test_one_question_through_the_key(home, server, capsys):
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"ALL_PROXY": "socks5://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "no_proxy": "[::1]"},
+        {"SSL_CERT_FILE": "/gone", "SSL_CERT_DIR": "/gone", "REQUESTS_CA_BUNDLE": "/gone", "CURL_CA_BUNDLE": "/gone"},
+    ],
+    ids=["", "proxies", "certificates"],
+)
+def test_one_question_through_the_key(monkeypatch, home, server, capsys, variables):
+    """Straight, whatever the variables of the network say."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     server.seen.set()
     assert command.main(str(home), ["status", "--ask"]) == 0
     assert "answer    “你好”" in capsys.readouterr().out
