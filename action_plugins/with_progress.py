@@ -26,6 +26,7 @@ from ansible.plugins.loader import become_loader, connection_loader
 
 LISTENER = "CHATGLM_PROGRESS_SOCKET"
 WANTED = "CHATGLM_PROGRESS"  # module_utils/chatglm/progress.py
+WARNINGS = "CHATGLM_WARNINGS"  # module_utils/chatglm/guard.py
 FIRST = 1.5
 """Seconds to the first look, so that a short task costs nothing."""
 LONGEST = 4096
@@ -40,25 +41,16 @@ def progress_file(lock: Any) -> str:
     return found[1] + shlex.quote(f"{folder}progress.json")
 
 
-def spoken(result: dict[str, Any], setting: str) -> dict[str, Any]:
-    """Return a result with its warnings in the user's language; Ansible shows them before any callback could."""
-    if not isinstance(result.get("warnings"), list):
-        return result
-    import ansible.module_utils  # noqa: PLC0415 - for a warning only
+def in_chinese(setting: str) -> bool:
+    """Tell whether warnings are to be in Chinese."""
+    import ansible.module_utils  # noqa: PLC0415 - not before a task runs
 
     folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "module_utils")
     if folder not in ansible.module_utils.__path__:
         ansible.module_utils.__path__.append(folder)
-    from ansible.module_utils.chatglm import messages, translations  # noqa: PLC0415
+    from ansible.module_utils.chatglm import messages  # noqa: PLC0415
 
-    if messages.spoken(setting, os.environ) != "zh":
-        return result
-    shown = []
-    for warning in result["warnings"]:
-        text = warning if isinstance(warning, str) else str(warning.event.msg)  # ansible-core 2.19
-        told = translations.chinese(text)
-        shown.append(warning if told == text else told)
-    return {**result, "warnings": shown}
+    return bool(messages.spoken(setting, os.environ) == "zh")
 
 
 class Watch:
@@ -163,13 +155,15 @@ class ActionModule(Normal):  # type: ignore[misc]
                 watch = self.prepare(about)
                 if watch is not None:
                     watch.thread.start()
+        with contextlib.suppress(Exception):
+            # The module itself translates: newer ansible-cores show its warnings whatever is returned here.
+            if in_chinese(str((task_vars or {}).get("chatglm_language", "auto"))):
+                self._task.environment = [*(self._task.environment or []), {WARNINGS: "zh"}]
         try:
             result: dict[str, Any] = super().run(tmp, task_vars)
             if "doctor_site" in (task_vars or {}) and "changed" in result:
                 # The doctor changes nothing, and its recap is not to count what a run would.
                 result["would_change"], result["changed"] = result["changed"], False
-            with contextlib.suppress(Exception):
-                return spoken(result, str((task_vars or {}).get("chatglm_language", "auto")))
             return result
         finally:
             self._task.environment = environment

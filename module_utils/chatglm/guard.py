@@ -14,9 +14,12 @@ from typing import Any, Callable  # noqa: UP035
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import network_environment
+from . import network_environment, translations
 from .addresses import masked
 from .failure import Failure
+
+WARNINGS = "CHATGLM_WARNINGS"
+"""Variable with the language of warnings, set by action_plugins/with_progress.py."""
 
 network: list[network_environment.Problem] = []
 """What of the host's network variables could not work as :func:`guarded` found them."""
@@ -75,6 +78,9 @@ def guarded(main: Callable[[], None]) -> None:
     for name in os.environ.keys() - right.keys():
         del os.environ[name]
     os.environ.update(right)
+    if os.environ.pop(WARNINGS, "") == "zh":
+        plain = AnsibleModule.warn
+        AnsibleModule.warn = lambda self, warning, **more: plain(self, translations.chinese(warning), **more)
     try:
         main()
     except Exception as error:

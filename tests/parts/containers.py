@@ -81,7 +81,8 @@ def container(suite: str, *options: object) -> Iterator[Container]:
     name = f"chatglm-unit-{suite}-{os.getpid()}-{len(options)}"
     store = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
     mounts = ["--volume", f"{store}:/usr/local/share/ca-certificates/machine.crt:ro"] if store.exists() else []
-    command = ["podman", "run", "--detach", "--rm", "--name", name, *mounts, *options, image(suite), "sleep", "1500"]
+    command = ["podman", "run", "--detach", "--rm", "--name", name, *mounts, *options, image(suite)]
+    command += ["sh", "-c", "sleep 3600 & wait"]  # as init would: what has ended is reaped
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=CONF)
     assert done.returncode == 0, done.stderr
     try:

@@ -131,7 +131,7 @@ def test_unit_on_the_newest_python(possible):
         "set -e",
         "cd /project",
         "apt-get -qq update",
-        "apt-get -qq --yes --no-install-recommends install gcc libc6-dev openssl procps >/dev/null",
+        "apt-get -qq --yes --no-install-recommends install gcc libc6-dev openssl procps openssh-client >/dev/null",
         "git config --global --add safe.directory /project",
         f'python=$(./bootstrap python -c "{ensure}")',
         f'exec ./bootstrap "$python" {tests}',

@@ -195,6 +195,7 @@ class Server:
             handler.wfile.write(b"0\r\n\r\n")
         if kind == "reset":
             handler.wfile.flush()
+            time.sleep(0.5)  # a reset throws away what the client has not read yet
             # Closed with nothing to linger for: the client's next read sees a reset, not an end.
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             handler.connection.close()
