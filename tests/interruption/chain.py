@@ -212,6 +212,7 @@ class Chain:
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_PIPELINING": "1",  # as over SSH; less work for each task
             "ANSIBLE_LOCALHOST_WARNING": "0",
+            "ANSIBLE_STDOUT_CALLBACK": "default",  # the copies have none of ours
         }
 
     def tree(self, edition: int) -> Path:
