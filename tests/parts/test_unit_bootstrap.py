@@ -422,6 +422,12 @@ def test_names_that_are_not_found_have_wsl_s_remedy(checkout, env, tmp_path):
     subprocess.run(["sh", "-c", line.replace("sudo ", "", 1)], check=True)
     assert (tmp_path / "wsl.conf").read_text() == "old\n[network]\ngenerateResolvConf = false\n"
     assert (tmp_path / "resolv.conf").read_text() == "nameserver 223.5.5.5\nnameserver 1.1.1.1\n"
+    # Done already: the same line would change nothing.
+    script = (checkout / "bootstrap").read_text()
+    (checkout / "bootstrap").write_text(script.replace("/etc/wsl.conf 2>", f"'{tmp_path}/wsl.conf' 2>"))
+    done = run(checkout, env, "true", WSL_DISTRO_NAME="Ubuntu")
+    assert "WSL's resolver is set by hand already" in done.stderr
+    assert stage_zero.PASTED.findall(done.stderr) == []
 
 
 def test_network_variables_that_cannot_work_are_named_in_every_run(checkout, env):
