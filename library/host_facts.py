@@ -51,7 +51,7 @@ options:
     default: auto
   python_downloads:
     description: The list that M(managed_python) takes its Python from, as text. Empty means that none is brought.
-    type: str
+    type: json
     default: ""
   min_gpu_memory_gb:
     description: Refuse a GPU with less memory, or less of it free. GB of 1024 cubed bytes, here and below.
@@ -721,7 +721,7 @@ def main() -> None:
             "language": {"type": "str", "choices": list(LANGUAGES), "default": "en"},
             "python": {"type": "str", "default": ""},
             "python_source": {"type": "str", "choices": ["auto", "host", "managed"], "default": "auto"},
-            "python_downloads": {"type": "str", "default": ""},
+            "python_downloads": {"type": "json", "default": ""},
             "min_gpu_memory_gb": {"type": "float", "default": 5.0},
             "warn_gpu_memory_gb": {"type": "float", "default": 5.5},
             "min_memory_gb": {"type": "float", "default": 5.0},

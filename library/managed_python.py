@@ -31,7 +31,7 @@ options:
     description:
       - The list, in the format of C(uv python install --python-downloads-json-url), as text. Of its entries the newest
         of Python 3.12, else of 3.11, else of 3.10, is taken. Needed for O(state=present).
-    type: str
+    type: json
     default: ""
   mirrors:
     description:
@@ -224,7 +224,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "downloads": {"type": "str", "default": ""},
+            "downloads": {"type": "json", "default": ""},
             "mirrors": {"type": "list", "elements": "str", "default": ["official"]},
             "record": {"type": "path", "required": True},
             "environment": {"type": "path", "default": ""},
