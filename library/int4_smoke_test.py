@@ -168,6 +168,7 @@ import contextlib
 import datetime
 import json
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -476,8 +477,29 @@ def run(module: AnsibleModule) -> None:
         now = observe(params, "auto", [])
         if now.old != seen.old and not now.reason:
             still_proven(module, now.old, "by another run while this one waited for it")
+        refuse_a_rivals_source(params)
         give_way(module, result, service.observe(home_of(params["launcher"])))
         make_proof(module, now.new, result, now.old)
+
+
+def refuse_a_rivals_source(params: dict[str, Any]) -> None:
+    """Refuse to vouch for a commit that is not there any more.
+
+    Raises:
+        Failure: another run has brought the source repository to another commit since this one did.
+
+    """
+    source = os.path.join(home_of(params["launcher"]), "source")
+    expected, found = str(params["subject"].get("source", "")), ""
+    with contextlib.suppress(OSError, ValueError):
+        found = Path(source, ".git", "HEAD").read_text(encoding="ascii").strip()
+    commit = re.compile("[0-9a-f]{40}")
+    if commit.fullmatch(expected) and commit.fullmatch(found) and found != expected:
+        raise Failure(
+            f"{source} at commit {found[:12]}, where another run has brought it meanwhile",
+            f"commit {expected[:12]}, as this run left it",
+            "run again, with the settings that are to hold",
+        )
 
 
 def give_way(module: AnsibleModule, result: dict[str, Any], running: dict[str, Any]) -> None:

@@ -186,6 +186,12 @@ CHINESE = {
     "a file that {} may read and write": "{0} 可读写的文件",
     "sudo chown -R {} {}; then run again": "sudo chown -R {0} {1}；再运行一次",
     "chmod u+rwX {}; then run again": "chmod u+rwX {0}；再运行一次",
+    "ls -ld {} shows who may write; where lsattr -d {} shows an i: sudo chattr -i {}; then run again": (
+        "ls -ld {0} 显示谁可以写；如果 lsattr -d {1} 显示 i：sudo chattr -i {2}；再运行一次"
+    ),
+    "{} at commit {}, where another run has brought it meanwhile": "{0} 在提交 {1}，是另一次运行在此期间换过去的",
+    "commit {}, as this run left it": "提交 {0}，与本次运行留下的一致",
+    "run again, with the settings that are to hold": "用应当生效的设置再运行一次",
     "folders that are read-only by their mode: {}": "按权限位只读的目录：{0}",
     "write permission for {}, whose folders they are": "{0} 对自己的这些目录有写入权限",
     # what a run is at, for those who wait for it

@@ -567,9 +567,11 @@ class Workshop:
             and observed.interpreter is None
             and not os.path.exists(f"{wanted.path}/bin/python")
         ):
-            # Nothing in it can run any more, so its room is worth more than its presence.
+            # Nothing in it can run any more, so its room is worth more than its presence. Aside first: half of it, as
+            # after a kill, would be taken for somebody's folder.
             self._keep_strangers()
-            remove_path(wanted.path)
+            os.rename(wanted.path, wanted.old)
+            remove_path(wanted.old)
         try:
             stamp = self._build(plan)
         except BaseException:

@@ -12,7 +12,7 @@ import chain
 import pytest
 from ansible.module_utils.chatglm import seal
 
-ACTS = ("building", "bringing", "fetching", "patching", "proving", "sealing")
+ACTS = ("bringing", "building", "fetching", "patching", "proving", "sealing")
 
 
 def wait_for(host, child, act):
