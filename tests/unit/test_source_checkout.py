@@ -339,6 +339,13 @@ def test_gits_words_are_made_printable(params):
     assert all(char.isprintable() or char.isspace() for char in told[0]), ascii(told[0])
 
 
+def test_a_garbled_index_is_mended_where_a_script_is_asked_for(params):
+    run(params)
+    Path(params["dest"], ".git", "index").write_text("junk\n")
+    assert run({**params, "script": "web_demo.py"})["plan"] in ("restore", "rebuild")
+    assert run({**params, "script": "web_demo.py"})["changed"] is False
+
+
 def test_what_was_moved_is_told_where_the_run_then_fails(params, monkeypatch):
     """The rebuilt .git is in place, the old one aside, and the next git command fails."""
     run(params)
