@@ -45,6 +45,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed_at:
+  description: When something was changed, in seconds since the host's boot.
+  returned: changed
+  type: float
 stdout:
   description: What apt-get said.
   returned: success

@@ -66,6 +66,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed_at:
+  description: When something was changed, in seconds since the host's boot.
+  returned: changed
+  type: float
 links:
   description: The links, name to target.
   returned: success

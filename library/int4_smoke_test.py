@@ -77,10 +77,16 @@ options:
     type: dict
     default: {}
   repaired:
-    description: What this run has changed before, in words. Makes a new proof due, whatever the digests say.
+    description:
+      - What this run has changed before, in words. Makes a new proof due, whatever the digests say, but where another
+        run has begun one after O(repaired_at).
     type: list
     elements: str
     default: []
+  repaired_at:
+    description: When the last of O(repaired) was changed, in seconds since the host's boot; 0 where that is not known.
+    type: float
+    default: 0
   mode:
     description: V(auto) proves when it is due, V(always) at every run.
     type: str
@@ -443,7 +449,22 @@ class Seen:
     reason: str
 
 
-def observe(params: dict[str, Any], mode: str, repaired: list[str]) -> Seen:
+def boot() -> str:
+    """Return the id of this boot, which the monotonic clock counts from."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+def covers(record: Any, repaired_at: float) -> bool:
+    """Tell whether the recorded proof was begun after that moment of this boot."""
+    began = record.get("began") if isinstance(record, dict) else None
+    if not repaired_at or not isinstance(began, dict) or not isinstance(began.get("seconds"), float):
+        return False
+    return began.get("boot") == boot() != "" and repaired_at < began["seconds"] <= time.monotonic()
+
+
+def observe(params: dict[str, Any], mode: str) -> Seen:
     """Look at the record, and at what it has to hold for; changes nothing."""
     subject = dict(params["subject"])
     launcher = params["launcher"]
@@ -453,6 +474,7 @@ def observe(params: dict[str, Any], mode: str, repaired: list[str]) -> Seen:
     settings = {name: params[name] for name in SETTINGS}
     test = digest_of([source_of(part) for part in (smoke, smoke_worker, page_client, streamlit_page, streamlit_worker)])
     record = read_json(params["proof"])
+    repaired = [] if covers(record, params["repaired_at"]) else params["repaired"]
     reason = smoke.due_reason(record, subject, settings, test, mode=mode, repaired=repaired)
     key = smoke.proof_key(subject, settings, test)
     new = {"key": key, "subject": subject, "settings": settings, "test": test}
@@ -463,7 +485,7 @@ def run(module: AnsibleModule) -> None:
     """Observe, plan, act, record."""
     params = module.params
     parse_url(params["url"])
-    seen = observe(params, params["mode"], params["repaired"])
+    seen = observe(params, params["mode"])
     result: dict[str, Any] = {"due": bool(seen.reason), "due_reason": seen.reason, "changed": bool(seen.reason)}
     result["same"] = seen.old.get("key") == seen.new["key"]
     if not seen.reason:
@@ -474,7 +496,7 @@ def run(module: AnsibleModule) -> None:
         module.exit_json(**result, msg=f"would prove the chat: {seen.reason}", verdict="due")
     with lock.hold(params, "proving the chat", module.warn):
         # A rival may have proven it, changed it, or started the service, while this one waited.
-        now = observe(params, "auto", [])
+        now = observe(params, "auto")
         if now.old != seen.old and not now.reason:
             still_proven(module, now.old, "by another run while this one waited for it")
         refuse_a_rivals_source(params)
@@ -549,6 +571,7 @@ def make_proof(module: AnsibleModule, new: dict[str, Any], result: dict[str, Any
     demands = smoke.Demands(params["device"], params["expected"], params["min_tokens_per_second"])
     for number in STOPPING:
         signal.signal(number, stop_on_signal)
+    new["began"] = {"boot": boot(), "seconds": time.monotonic()}
     new["time"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     try:
         check_inputs(params)
@@ -611,6 +634,7 @@ def main() -> None:
             "proof": {"type": "path", "required": True},
             "subject": {"type": "dict", "default": {}},
             "repaired": {"type": "list", "elements": "str", "default": []},
+            "repaired_at": {"type": "float", "default": 0},
             "mode": {"type": "str", "choices": ["auto", "always"], "default": "auto"},
             **lock.OPTIONS,
         },

@@ -170,6 +170,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed_at:
+  description: When something was changed, in seconds since the host's boot.
+  returned: changed
+  type: float
 files:
   description: Each file of the revision, sorted by path; empty in check mode while their names are not known.
   returned: always

@@ -123,6 +123,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed_at:
+  description: When something was changed, in seconds since the host's boot.
+  returned: changed
+  type: float
 edits:
   description: What differs from the original, in the order of the file.
   returned: success

@@ -146,6 +146,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed_at:
+  description: When something was changed, in seconds since the host's boot.
+  returned: changed
+  type: float
 action:
   description:
     - What was, or in check mode would be, done, one of C(none), C(clean), C(verify), C(repair), C(create), C(rebuild).

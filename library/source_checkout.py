@@ -80,6 +80,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed_at:
+  description: When something was changed, in seconds since the host's boot.
+  returned: changed
+  type: float
 plan:
   description: What was to be done, V(none), V(clone), V(fetch), V(restore) or V(rebuild).
   returned: success

@@ -82,16 +82,16 @@ def unusable(error: OSError, place: str | os.PathLike[str]) -> Failure:
     with contextlib.suppress(OSError):
         owner = os.lstat(barred).st_uid
         found += f", it belongs to {user_name(owner)}"
-        word = shlex.quote(str(barred))
+        quoted = shlex.quote(str(barred))
         if owner == os.geteuid() and error.errno == errno.EPERM:  # the mode would be EACCES
             return Failure(
                 found,
                 expected.format(me),
-                f"ls -ld {word} shows who may write; where lsattr -d {word} shows an i: sudo chattr -i {word}; "
+                f"ls -ld {quoted} shows who may write; where lsattr -d {quoted} shows an i: sudo chattr -i {quoted}; "
                 "then run again",
             )
         if owner == os.geteuid():
-            return Failure(found, expected.format(me), f"chmod u+rwX {shlex.quote(str(barred))}; then run again")
+            return Failure(found, expected.format(me), f"chmod u+rwX {quoted}; then run again")
     remedy = f"sudo chown -R {os.geteuid()} {shlex.quote(str(barred))}; then run again"
     return Failure(found, expected.format(me), remedy)
 

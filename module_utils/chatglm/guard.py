@@ -9,6 +9,7 @@ import json
 import os
 import re
 import sys
+import time
 import traceback
 from typing import Any, Callable  # noqa: UP035
 
@@ -71,7 +72,9 @@ def _module(error: BaseException) -> AnsibleModule | None:
 def guarded(main: Callable[[], None]) -> None:
     """Run a module's ``main``; an error that it lets through ends it with a text that can be reported.
 
-    Before, network variables that cannot work are put right for it and what it starts, where that loses nothing.
+    Before, network variables that cannot work are put right for it and what it starts, where that loses nothing. A
+    module that has changed something says when (``changed_at``), while it still holds the lock: a rival's proof that
+    was made later covers it.
     """
     network[:] = network_environment.problems(os.environ)
     right = network_environment.put_right(os.environ)
@@ -81,6 +84,12 @@ def guarded(main: Callable[[], None]) -> None:
     if os.environ.pop(WARNINGS, "") == "zh":
         plain = AnsibleModule.warn
         AnsibleModule.warn = lambda self, warning, **more: plain(self, translations.chinese(warning), **more)
+    plain_exit = AnsibleModule.exit_json
+
+    def exit_json(self: AnsibleModule, **result: Any) -> None:
+        plain_exit(self, **({**result, "changed_at": time.monotonic()} if result.get("changed") else result))
+
+    AnsibleModule.exit_json = exit_json
     try:
         main()
     except Exception as error:

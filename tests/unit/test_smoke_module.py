@@ -160,6 +160,19 @@ def test_after_a_repair_it_proves_anew_and_check_mode_says_so(host):
     assert not host.run()["changed"]
 
 
+def test_a_proof_that_a_rival_began_after_the_repair_covers_it(host):
+    repair = time.monotonic()
+    host.run()
+    assert host.run(repaired=["weights"], repaired_at=time.monotonic())["changed"]
+    assert not host.run(check=True, repaired=["weights"], repaired_at=repair)["changed"]
+    assert not host.run(repaired=["weights"], repaired_at=repair)["changed"]
+    record = json.loads(host.proof.read_text())
+    for began in (None, 7, {}, {"boot": "another", "seconds": time.monotonic()}, {**record["began"], "seconds": 1e12}):
+        host.proof.write_text(json.dumps({**record, "began": began}))
+        again = host.run(check=True, repaired=["weights"], repaired_at=repair)
+        assert again["due_reason"] == "changed in this run: weights", began
+
+
 def test_it_says_whether_damaged_files_can_be_the_cause(host):
     host.model = bad(REPORT, nonfinite_logits=1)
     assert host.run()["suspect_files"]
