@@ -213,6 +213,7 @@ from ansible.module_utils.chatglm import (
     streamlit_worker,
     translations,
     unit,
+    version,
 )
 from ansible.module_utils.chatglm.addresses import loopback
 from ansible.module_utils.chatglm.failure import Failure
@@ -221,7 +222,7 @@ from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.processes import source_of
 
 PARTS = (command, failure, files, host, libcuda_worker, lock, messages, network_environment)
-PARTS += (network_remedy, page, processes, seal, service, streamlit_page, streamlit_worker, translations, unit)
+PARTS += (network_remedy, page, processes, seal, service, streamlit_page, streamlit_worker, translations, unit, version)
 PROGRAM = """\
 #!{python} -IB
 # The command chatglm: chatglm help. Written by Ansible: changes here are overwritten by the next run.

@@ -26,6 +26,7 @@ from .messages import say, spoken, width
 from .page import Page, password_path, stored_password
 from .processes import port_free, port_owner
 from .streamlit_page import client
+from .version import VERSION
 
 COMMANDS = ("start", "stop", "restart", "status", "logs", "chat", "doctor", "where", "help")
 LOAD_TIMEOUT = 900.0
@@ -283,6 +284,7 @@ def doctor(chat: Chat, options: argparse.Namespace) -> int:
 def where(chat: Chat, _options: argparse.Namespace) -> int:
     """List what lies where."""
     state = chat.state()
+    chat.row("version", VERSION)
     chat.row("folder", chat.home)
     chat.row("page", chat.url)
     chat.row("weights", os.path.join(chat.home, "models"))

@@ -119,6 +119,7 @@ MESSAGES: Mapping[str, Text] = {
     "command.folder": Text("folder", "目录"),
     "command.weights": Text("weights", "权重"),
     "command.unit": Text("unit", "单元"),
+    "command.version": Text("version", "版本"),
     "command.project": Text("project", "项目"),
     # report.html, and the lines at the end of a run
     "report.title": Text("ChatGLM2-6B-int4: report", "ChatGLM2-6B-int4 安装报告"),
@@ -126,8 +127,8 @@ MESSAGES: Mapping[str, Text] = {
         "Made {time}. Opens offline, loads nothing.", "生成于 {time}。可离线打开，不加载任何外部内容。"
     ),
     "report.footer": Text(
-        "Written at the end of site.yml; run the same command again to repair, and for a new report.",
-        "由 site.yml 在结束时写入；再次运行同样的命令即可修复并更新本报告。",
+        "Version {version}. Written at the end of site.yml; run the same command again to repair and for a new report.",
+        "版本 {version}。由 site.yml 在结束时写入；再次运行同样的命令即可修复并更新本报告。",
     ),
     "report.earlier": Text(
         "Nothing has changed since {time}; what is below was seen then.",

@@ -15,6 +15,7 @@ from typing import Any, Callable, Iterable  # noqa: UP035
 
 from ansible.module_utils.chatglm import capacity, translations
 from ansible.module_utils.chatglm.messages import say
+from ansible.module_utils.chatglm.version import VERSION
 
 Words = Callable[..., str]
 
@@ -421,7 +422,7 @@ def page(data: dict[str, Any], language: str) -> str:
     def words(code: str, **values: Any) -> str:
         return str(say(language, f"report.{code}", **values))
 
-    kept = json.dumps(data, ensure_ascii=True, sort_keys=True).replace("<", "\\u003c")
+    kept = json.dumps({**data, "version": VERSION}, ensure_ascii=True, sort_keys=True).replace("<", "\\u003c")
     parts = "".join(host_part(name, host, language, words) for name, host in sorted(data["hosts"].items()))
     return (
         f'<!DOCTYPE html>\n<html lang="{"zh-CN" if language == "zh" else "en"}">\n<head>\n<meta charset="utf-8">\n'
@@ -431,7 +432,8 @@ def page(data: dict[str, Any], language: str) -> str:
         '<meta name="referrer" content="no-referrer">\n'
         f"<title>{esc(words('title'))}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         f'<header><h1>{esc(words("title"))}</h1><p class="soft">{esc(words("made", time=data["time"]))}</p></header>\n'
-        f"<main>\n{parts}</main>\n<footer>{esc(words('footer'))}</footer>\n{DATA}{kept}</script>\n</body>\n</html>\n"
+        f"<main>\n{parts}</main>\n<footer>{esc(words('footer', version=VERSION))}</footer>\n"
+        f"{DATA}{kept}</script>\n</body>\n</html>\n"
     )
 
 

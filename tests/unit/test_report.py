@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import report_sample
 import yaml
-from ansible.module_utils.chatglm import messages, report_page
+from ansible.module_utils.chatglm import messages, report_page, version
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'</td></script><!--\u202e"
@@ -81,6 +81,10 @@ def test_the_page_is_whole_and_asks_for_nothing(language):
     headings = [content for tag, content in read.texts if tag in {"h1", "h3"}]
     for part in ("title", "summary", "plan", "steps", "proof", "holds", "versions", "digests", "doctor"):
         assert messages.say(language, f"report.{part}") in headings
+    [foot] = [content for tag, content in read.texts if tag == "footer"]
+    assert version.VERSION in foot
+    [data] = [content for tag, content in read.texts if tag == "script"]
+    assert json.loads(data)["version"] == version.VERSION
     assert "21.4" in text
     assert "10 min 12 s" in text
     assert "528.79" in text

@@ -16,7 +16,7 @@ import chat_service
 import doctor
 import int4_smoke_test
 import pytest
-from ansible.module_utils.chatglm import checks, command, lock, service, unit
+from ansible.module_utils.chatglm import checks, command, lock, service, unit, version
 from ansible.module_utils.chatglm.failure import Failure
 
 SETTINGS = unit.Settings("/home/me/chatglm", "me", "/usr/bin/python3", "cuda", True)
@@ -682,6 +682,13 @@ def test_the_installed_command_runs_by_itself(home):
     assert done.returncode == 0, done.stderr
     assert str(home) in done.stdout
     assert subprocess.run([home / "bin/chatglm", "logs"], capture_output=True).returncode == 1
+
+
+@pytest.mark.parametrize(("language", "row"), [("en_US.UTF-8", "version   "), ("zh_CN.UTF-8", "版本      ")])
+def test_where_tells_the_version_first(home, monkeypatch, capsys, language, row):
+    monkeypatch.setenv("LC_ALL", language)
+    assert command.main(str(home), ["where"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"{row}{version.VERSION}"
 
 
 def test_a_failure_reads_as_one(home, monkeypatch, capsys):
