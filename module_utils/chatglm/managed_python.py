@@ -361,20 +361,20 @@ def observe(wanted: Wanted) -> Observed:
     elif entry["path"] != tree:
         observed.fault = f"it was made for {entry['path']}"
     else:
-        observed.fault = _fault(tree, entry, release.interpreter(wanted.folder), observed, full=wanted.full)
+        observed.fault = fault(tree, entry, release.interpreter(wanted.folder), observed, full=wanted.full)
     return observed
 
 
-def _fault(tree: str, entry: dict[str, Any], interpreter: str, observed: Observed, *, full: bool) -> str:
+def fault(tree: str, entry: dict[str, Any], interpreter: str, observed: Observed, *, full: bool) -> str:
     """Return what is wrong with a recorded release, and note in ``observed`` whether only times differ."""
     for path, target in entry["links"].items():
         if not os.path.islink(f"{tree}/{path}") or os.readlink(f"{tree}/{path}") != target:
             return f"damaged link {path}" if os.path.lexists(f"{tree}/{path}") else f"missing link {path}"
     same = stat_digest(tree, sorted(entry["files"])) == entry["stat"]
     if not same or full:
-        fault = damage(tree, as_record(entry))
-        if fault:
-            return fault
+        found = damage(tree, as_record(entry))
+        if found:
+            return found
     observed.touched = not same
     try:
         mode = os.lstat(interpreter).st_mode

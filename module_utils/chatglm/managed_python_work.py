@@ -26,6 +26,7 @@ from .managed_python import (
     Wanted,
     addresses,
     as_text,
+    fault,
     make_entry,
     strangers,
     walk,
@@ -226,7 +227,7 @@ class Builder:
                 os.unlink(self.wanted.record)
 
     def _build(self, release: Release, observed: Observed) -> dict[str, dict[str, Any]]:
-        """Build aside, prove, and put in place; return the record.
+        """Build aside, prove, and put in place what differs from what is there; return the record.
 
         Raises:
             Failure: a step failed; what was there is as it was.
@@ -247,6 +248,16 @@ class Builder:
         except BaseException:
             remove_path(wanted.partial)
             raise
+        if os.path.lexists(tree) and not fault(tree, entry, release.interpreter(wanted.folder), Observed(), full=True):
+            # Only what was recorded of it was wrong: what runs from it goes on.
+            remove_path(wanted.partial)
+            aside, bytecode = strangers(tree, entry)
+            self._put_aside(tree, aside)
+            for path in bytecode:
+                os.unlink(f"{tree}/{path}")
+            record = {**observed.record, release.key: make_entry(tree, tree, release, digests, links)}
+            self._write(record)
+            return record
         if os.path.lexists(tree):
             # What its own record does not name is somebody's, unless it is what this archive has brought.
             before = observed.record.get(release.key, {"files": {}, "links": {}})

@@ -478,6 +478,32 @@ def test_without_a_record_it_is_fetched_again_and_edits_are_kept(brought):
     assert sorted(path.name for path in Path(f"{brought.folder}.kept").rglob("*") if path.is_file()) == ["os.py"]
 
 
+def test_without_a_record_what_is_as_in_the_archive_stays(brought):
+    """Only the archive shows what its files should be; where they are that, nothing else than the record is new."""
+    recorded = brought.record.read_bytes()
+    brought.record.unlink()
+    (brought.tree / "lib/python3.11/sitecustomize.py").write_text("evil\n")
+    (brought.tree / "lib/python3.11/__pycache__/x.cpython-311.pyc").write_text("evil")
+    inodes = {path: path.lstat().st_ino for path in brought.tree.rglob("*")}
+    result = brought.good()
+    assert (result["action"], result["reason"]) == ("repair", "no record of it")
+    left = {path: path.lstat().st_ino for path in brought.tree.rglob("*")}
+    assert left.items() < inodes.items()
+    assert {path.name for path in inodes.keys() - left.keys()} == {"sitecustomize.py", "x.cpython-311.pyc"}
+    assert Path(f"{brought.folder}.kept/lib/python3.11/sitecustomize.py").read_text() == "evil\n"
+    assert brought.record.read_bytes() == recorded
+    assert not Path(f"{brought.folder}.partial").exists()
+    again = brought.good()
+    assert (again["action"], again["refresh"]) == ("none", False)
+
+
+def test_without_a_record_an_interpreter_that_may_not_run_is_replaced(brought):
+    brought.record.unlink()
+    (brought.tree / "bin/python3.11").chmod(0o644)
+    assert brought.good()["reason"] == "no record of it"
+    assert os.access(brought.tree / "bin/python3.11", os.X_OK)
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": 1, "pythons": {"cpython-1": {"files": {"../x": ""}}}}', ""])
 def test_a_garbled_record_proves_nothing(brought, text):
     brought.record.write_text(text)
