@@ -166,8 +166,10 @@ found:
       stopped), why it crashed or failed, unit (whether there is one of this installation).
   returned: with O(state=present)
   type: dict
-stale:
-  description: Files of the service that differ in more than who talks to the command, and in which language.
+command:
+  description: >-
+    Files of the command, and its link and completion, that are to be written, but for settings that differ only in who
+    talks to the command, and in which language.
   returned: with O(state=present)
   type: list
 outside:
@@ -333,7 +335,7 @@ def plan_link(target: str) -> tuple[bool, str]:
     later = (
         f"{target} is this installation's command; in terminals that are open now its short name, chatglm, is not found"
     )
-    if os.path.islink(path) and not os.path.exists(path):
+    if os.path.islink(path) and not os.path.exists(path) and os.readlink(path) != target:
         return True, ""  # it leads nowhere
     if not os.path.lexists(path):
         return True, later if hidden else ""
@@ -473,7 +475,8 @@ def observe(params: dict[str, Any], check: bool = False) -> Seen:
     stale = plan_files(wanted_files(params, kind))
     new_link, note = plan_link(os.path.join(home, "bin", "chatglm"))
     enabled = state["show"].get("UnitFileState") == "enabled"
-    own = [path for path, (content, _) in stale.items() if path != completion_path() and not talk_only(path, content)]
+    changed = [path for path, (content, _) in stale.items() if not talk_only(path, content)]
+    own = [path for path in changed if path != completion_path()]
     before = read_json(service.settings_path(home))
     by_hand = isinstance(before, dict) and before.get("kind") == "none"
     todo = plan_service(kind, state, text, enabled=enabled, stale=bool(own), by_hand=by_hand)
@@ -503,11 +506,15 @@ def observe(params: dict[str, Any], check: bool = False) -> Seen:
             **dict(zip(("condition", "why"), service.condition(home, state), strict=True)),
             "unit": bool(state["unit"]) and not state["foreign"],
         },
-        "stale": own,
+        "command": [*changed, *([link_path()] if new_link else [])],
         "outside": [link_path(), completion_path(), *([params["unit_path"]] if state["unit"] or root else [])],
         "log": "journalctl --unit chatglm" if kind == "systemd" else service.place(home, "chatglm.log"),
         "diff": difference(home, stale),
     }
+    if new_link:
+        header = {"before_header": link_path(), "after_header": link_path()}
+        before = f"-> {os.readlink(link_path())}\n" if os.path.islink(link_path()) else ""
+        result["diff"].append({**header, "before": before, "after": f"-> {os.path.join(home, 'bin', 'chatglm')}\n"})
     if "write" in todo or "remove" in todo:
         header = {"before_header": params["unit_path"], "after_header": params["unit_path"]}
         result["diff"].append({**header, "before": state["unit"], "after": text})

@@ -626,6 +626,19 @@ def _launcher(evidence: Evidence) -> Finding | None:
     return Finding(REPAIRABLE, changed) if _changes(evidence)[1] else Finding(OK, path)
 
 
+def _command(evidence: Evidence) -> Finding | None:
+    service = evidence.get("service") or {}
+    if service.get("failed"):  # which the check of the service names
+        return Finding(OK, Text("not looked at", "没有查看"), applies=False)
+    changed = service.get("command")
+    if changed is None:
+        return None
+    if not changed:
+        return Finding(OK, f"{evidence['context']['home']}/bin/chatglm")
+    listed = _listed(changed)
+    return Finding(REPAIRABLE, Text(f"missing or changed: {listed}", f"缺失或被改动：{listed}"))
+
+
 def _proxies(evidence: Evidence) -> Finding | None:
     seen = evidence.get("proxies")
     if seen is None:
@@ -735,9 +748,6 @@ def _service(evidence: Evidence) -> Finding | None:
         return Finding(
             REPAIRABLE, Text("it was killed, or the distribution was stopped", "它被终止了，或者发行版停止过")
         )
-    if service["stale"]:
-        changed = _listed(service["stale"])
-        return Finding(REPAIRABLE, Text(f"missing or changed: {changed}", f"缺失或被改动：{changed}"))
     if condition == "stopped":
         told = Text(f"stopped; to start it: {home}/bin/chatglm start", f"已停止；启动：{home}/bin/chatglm start")
         return Finding(OK, told)
@@ -1645,6 +1655,18 @@ CHECKS: tuple[Check, ...] = (
         _launcher,
         needs=("source_blocked", "source_missing", "source_damaged", "web_demo_edited"),
         symptoms=("chatglm-run: No such file", "chatglm-run: Permission denied", *_LOCALHOST),
+    ),
+    Check(
+        "command",
+        Text("the command chatglm", "chatglm 命令"),
+        Text(
+            "files of the command, its link in ~/.local/bin, its completion or its settings are missing or changed",
+            "这个命令的文件、~/.local/bin 里的链接、补全或设置缺失或被改动",
+        ),
+        AGAIN,
+        _command,
+        needs=(*_HOME, "source_blocked", "source_missing"),
+        symptoms=("chatglm: command not found", "bin/chatglm: No such file", "bin/chatglm: Permission denied"),
     ),
     Check(
         "proxy_variables",

@@ -84,7 +84,7 @@ def file(size=100, head=b"", found=""):
 SERVICE = {
     "kind": "systemd",
     "todo": [],
-    "stale": [],
+    "command": [],
     "log": "journalctl --unit chatglm",
     "found": {
         "kind": "systemd",
@@ -99,9 +99,15 @@ SERVICE = {
 }
 
 
-def service(todo=(), wanted="systemd", stale=(), **found):
+def service(todo=(), wanted="systemd", command=(), **found):
     """What chat_service returns in check mode."""
-    return {**SERVICE, "kind": wanted, "todo": list(todo), "stale": list(stale), "found": {**SERVICE["found"], **found}}
+    return {
+        **SERVICE,
+        "kind": wanted,
+        "todo": list(todo),
+        "command": list(command),
+        "found": {**SERVICE["found"], **found},
+    }
 
 
 LINKED = {"libraries": [], "missing": [], "refusal": "", "origin": "virtualenv"}
@@ -303,6 +309,10 @@ FAULTS = [
     ("launcher", "repairable", "chatglm-run", {"web_demo": {
         **CHANGED["web_demo"], "diff": [{"before_header": f"{HOME}/bin/chatglm-run"}]}}),
     ("launcher", "repairable", "chatglm-run", {"web_demo": {**CHANGED["web_demo"], "diff": []}}),  # not executable
+    ("command", "repairable", "lib/chatglm/page.py", {
+        "service": service(["restart"], command=[f"{HOME}/lib/chatglm/page.py"])}),
+    ("command", "repairable", "/home/me/.local/bin/chatglm", {
+        "service": service([], "none", ["/home/me/.local/bin/chatglm"], **DEAD, kind="none", unit=False)}),
     ("proxy_variables", "yours", "socks", {
         "proxies": {"set": {"all_proxy": "socks://h"}, "unusable": ["all_proxy=socks://h"], "loopback": False},
         "weights": weights(pytorch_model__bin=file(50, b"version https://git-lfs.github.com/spec/v1"))}),
@@ -356,8 +366,6 @@ FAULTS = [
     ("service", "repairable", "not under systemd", {
         "service": service(["stop", "start"], kind="background", unit=True)}),
     ("service", "repairable", "process 42 serves", {"service": service(["restart"], current=False)}),
-    ("service", "repairable", "lib/chatglm/page.py", {
-        "service": service(["restart"], stale=[f"{HOME}/lib/chatglm/page.py"])}),
     ("service", "repairable", "none is wanted", {"service": service(["remove"], "none")}),
     ("service", "yours", "does not answer: status 500", {
         "context": {**HEALTHY["context"], "deep": True},

@@ -463,18 +463,16 @@ def test_a_preview_shows_of_the_commands_modules_only_which(run_module, host, ho
 
 # --- what the doctor makes of it ---
 
-CHECK = checks.BY_CODE["service"]
-
 
 @pytest.fixture
 def examined(run_module, host, home):
     """Return a function that lets the doctor judge the service, by what the module says in check mode."""
 
-    def judge(deep=False, **options):
+    def judge(deep=False, code="service", **options):
         said = run_module(chat_service, check=True, **{**host, **options})
         probes = doctor.Probes({"home": str(home), "timeout": 5, "answer_timeout": 5, "record": "/no"}, {}, "")
         evidence = {"service": said, "context": {"home": str(home), "deep": deep, "site": "site.yml"}}
-        return checks.examine(evidence, probes, checks=[CHECK])[0]
+        return checks.examine(evidence, probes, checks=[checks.BY_CODE[code]])[0]
 
     return judge
 
@@ -512,7 +510,34 @@ def test_the_doctor_on_a_service_without_systemd(run_module, examined, host, hom
     assert told(examined()) == ("repairable", "it was killed, or the distribution was stopped")
     (home / "bin" / "chatglm").unlink()
     (home / "state" / "service").rename(home / "away")
-    assert told(examined()) == ("repairable", f"missing or changed: {home}/bin/chatglm")
+    assert told(examined(code="command")) == ("repairable", f"missing or changed: {home}/bin/chatglm")
+
+
+@pytest.mark.parametrize("kind", ["none", "auto"])
+def test_the_doctor_names_what_is_gone_of_the_command(run_module, examined, host, home, kind):
+    link = home.parent / ".local" / "bin" / "chatglm"
+    completion = home.parent / ".local" / "share" / "bash-completion" / "completions" / "chatglm"
+    settings = home / "state" / "service.json"
+    parts = [home / "bin" / "chatglm", home / "lib" / "chatglm" / "command.py", settings, link, completion]
+    options = {"code": "command", "service": kind}
+    run_module(chat_service, **{**host, "service": kind})
+    assert told(examined(**options)) == ("ok", f"{home}/bin/chatglm")
+    assert told(examined(**options, language="zh", control={"host": "other"}))[0] == "ok"
+    for path in parts:
+        path.rename(home / "away")
+        assert told(examined(**options)) == ("repairable", f"missing or changed: {path}")
+        if path == link:
+            [part] = run_module(chat_service, check=True, **{**host, "service": kind})["diff"]
+            assert (part["before"], part["after"]) == ("", f"-> {home}/bin/chatglm\n")
+        (home / "away").rename(path)
+    link.unlink()
+    link.symlink_to(home / "gone")
+    assert told(examined(**options)) == ("repairable", f"missing or changed: {link}")
+    run_module(chat_service, **{**host, "service": kind})
+    assert told(examined(**options))[0] == "ok"
+    assert link.resolve() == home / "bin" / "chatglm"
+    completion.write_text("# mine\n")
+    assert told(examined(**options))[0] == "ok"
 
 
 @pytest.mark.parametrize(
