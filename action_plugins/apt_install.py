@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.plugins.loader import action_loader
 
-Base = action_loader.get("with_progress", class_only=True)
+Base = action_loader.get("normal", class_only=True)
 ARCHIVES = "/var/cache/apt/archives"
 
 

@@ -7,7 +7,6 @@ not know.
 
 from __future__ import annotations
 
-import importlib
 import re
 import shlex
 from pathlib import Path
@@ -16,14 +15,8 @@ from typing import Any
 import ansible.module_utils
 from ansible.plugins.action import ActionBase
 
-MODULE_UTILS = str(Path(__file__).resolve().parents[1] / "module_utils")
-
-
-def catalogue(name: str) -> Any:
-    """Return a module of module_utils/chatglm, as a host would import it."""
-    if MODULE_UTILS not in ansible.module_utils.__path__:
-        ansible.module_utils.__path__.append(MODULE_UTILS)
-    return importlib.import_module(f"ansible.module_utils.chatglm.{name}")
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
+from ansible.module_utils.chatglm import rights
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -63,7 +56,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if re.search(rf"(?m){become.success}\s*$", text):  # not as a part of a refused command
             return None
         found = re.search(r"(?s)^(.*)\nstatus (\d+)\n(.*?)\n(.*)", text)
-        rights = catalogue("rights")
         if not found:  # no shell, no connection
             return rights.refusal(-1, text + str(errors, "utf-8", "replace"), "", "", given=bool(password))
         told, status, user, account = found.groups()
@@ -76,4 +68,4 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not result.get("failed"):
             return None
         told = str(result.get("module_stderr") or result.get("msg", ""))
-        return catalogue("rights").refusal(int(result.get("rc", 1)), told, "", "", exe=method)
+        return rights.refusal(int(result.get("rc", 1)), told, "", "", exe=method)

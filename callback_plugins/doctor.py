@@ -23,11 +23,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
 from ansible import constants as C  # noqa: N812
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
-ROOT = Path(__file__).resolve().parents[1]
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
+from ansible.module_utils.chatglm import messages
+
 STATUS = {"ok": 0, "repairable": 1, "yours": 2}
 WORDS = {
     "en": {
@@ -80,7 +83,7 @@ OWN = re.compile(r"(error|doctor_\w+)=")
 
 def width(text: str) -> int:
     """Return the columns of a terminal that ``text`` takes."""
-    return int(project("messages").width(text))
+    return int(messages.width(text))
 
 
 def pad(text: str, columns: int) -> str:
@@ -193,18 +196,6 @@ def pasted(options: Iterable[str], given: Any) -> str:
     return text.strip()
 
 
-def project(name: str) -> Any:
-    """Return a module of module_utils/chatglm."""
-    import importlib  # noqa: PLC0415 - for the doctor's play alone
-
-    import ansible.module_utils  # noqa: PLC0415
-
-    folder = str(ROOT / "module_utils")
-    if folder not in ansible.module_utils.__path__:
-        ansible.module_utils.__path__.append(folder)
-    return importlib.import_module(f"ansible.module_utils.chatglm.{name}")
-
-
 class CallbackModule(CallbackBase):  # type: ignore[misc]
     """Collect the doctor's results; everything else passes by."""
 
@@ -265,12 +256,14 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def _outside(self, result: Any, code: str) -> None:
         """Judge a host on which no module ran."""
+        from ansible.module_utils.chatglm import checks  # noqa: PLC0415 - large, and for the doctor's play alone
+
         told = result._result
         text = told.get("module_stderr") or told.get("msg") or told.get("exception") or "no reason given"
         self.hosts[result._host.get_name()] = {
             "time": "",
             "status": "yours",
-            "checks": [project("checks").outside(code, " ".join(str(text).split())[:300], self.language)],
+            "checks": [checks.outside(code, " ".join(str(text).split())[:300], self.language)],
             "notes": [],
             "seconds": {},
             "site": "",
@@ -278,7 +271,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def _causes(self, results: list[dict[str, Any]]) -> list[dict[str, str]]:
         """Return what is known of the pasted text, with the checks' titles."""
-        checks = project("checks")
+        from ansible.module_utils.chatglm import checks  # noqa: PLC0415 - large, and for the doctor's play alone
+
         titles = {check.code: checks.fill(check.title, self.language, {}) for check in checks.CHECKS}
         return [{**cause, "title": titles[cause["code"]]} for cause in checks.explain(self.error, results)]
 

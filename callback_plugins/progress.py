@@ -9,7 +9,7 @@ short_description: What a long task is at, how fast, and how long it will take
 description:
   - Draws a line for each host that is at a long task, below Ansible's own output; or, where the output is no terminal,
     prints one every so often. Silent where the output is meant for programs (the C(json) callback).
-  - Listens on a socket of its own for what the action plugin C(with_progress) sends. If it cannot, nothing is shown.
+  - Listens on a socket of its own for what the action plugin C(normal) sends. If it cannot, nothing is shown.
 options:
   mode:
     description: V(live) needs a terminal; V(auto) is V(live) on one, else V(lines).
@@ -41,11 +41,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
 from ansible import constants as C  # noqa: N812
 from ansible.plugins.callback import CallbackBase
 
-ROOT = Path(__file__).resolve().parents[1]
-LISTENER = "CHATGLM_PROGRESS_SOCKET"  # action_plugins/with_progress.py
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
+from ansible.module_utils.chatglm import messages
+
+LISTENER = "CHATGLM_PROGRESS_SOCKET"  # action_plugins/normal.py
 READABLE = {"calm", "default", "debug", "minimal", "oneline", "skippy", "timestamp", "unixy", "yaml"}
 """Standard output callbacks, by the last part of their name, that write lines for people."""
 TICK = 0.5
@@ -62,26 +65,14 @@ LONGEST = 8192
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def catalogue() -> Any:
-    """Return the catalogue of messages."""
-    import ansible.module_utils  # noqa: PLC0415 - for plays with long tasks alone
-
-    folder = str(ROOT / "module_utils")
-    if folder not in ansible.module_utils.__path__:
-        ansible.module_utils.__path__.append(folder)
-    from ansible.module_utils.chatglm import messages  # noqa: PLC0415
-
-    return messages
-
-
 def width(text: str) -> int:
     """Return the columns of a terminal that ``text`` takes."""
-    return int(catalogue().width(text))
+    return int(messages.width(text))
 
 
 def fit(text: str, columns: int) -> str:
     """Return ``text`` cut to at most so many columns."""
-    return str(catalogue().fit(text, columns))
+    return str(messages.fit(text, columns))
 
 
 def plain(text: Any, longest: int = 60) -> str:
@@ -187,7 +178,7 @@ class Shown:
 
     def parts(self, now: float) -> list[str]:
         """Return what is being done, its bar, how much of how much, the rate, the time left; those that are known."""
-        messages, state = catalogue(), self.state
+        state = self.state
 
         def say(code: str, **values: object) -> str:
             return str(messages.say(self.language, code, **values))
@@ -350,7 +341,6 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             sys.stdout = Stream(sys.stdout, self.screen)
             if sys.stderr.isatty():
                 sys.stderr = Stream(sys.stderr, self.screen)
-        catalogue()  # no import in the thread: a worker is forked meanwhile
         threading.Thread(target=self.listen, name="progress", daemon=True).start()
         os.environ[LISTENER] = f"{folder}/progress"
 
@@ -390,7 +380,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if state is None:
             self.shown.pop(host, None)
         elif isinstance(state, dict):
-            language = catalogue().spoken(told["chatglm_language"], os.environ)
+            language = messages.spoken(told["chatglm_language"], os.environ)
             self.shown.setdefault(host, Shown(now)).take(now, state, language)
 
     def show(self, now: float) -> None:

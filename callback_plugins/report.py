@@ -23,11 +23,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
 from ansible import constants as C  # noqa: N812
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
-ROOT = Path(__file__).resolve().parents[1]
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
+from ansible.module_utils.chatglm import files, messages, report_page
+
 DIGESTS = {
     "source_checkout": ("source", "after"),
     "model_snapshot": ("weights", "digest"),
@@ -45,18 +48,6 @@ COLOURS = {
     "unreachable": "COLOR_UNREACHABLE",
 }
 SECRET = ("token", "password", "secret")
-
-
-def project() -> tuple[Any, Any, Any]:
-    """Return the project's modules for the page, the messages, and files."""
-    import ansible.module_utils  # noqa: PLC0415 - for this project's plays alone
-
-    folder = str(ROOT / "module_utils")
-    if folder not in ansible.module_utils.__path__:
-        ansible.module_utils.__path__.append(folder)
-    from ansible.module_utils.chatglm import files, messages, report_page  # noqa: PLC0415
-
-    return report_page, messages, files
 
 
 def told(action: str, result: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +121,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self.secrets.add(os.environ["HF_TOKEN"])
         quiet = self.kind == "doctor" or context.CLIARGS.get("check")
         self.path = str(self.asked.get("chatglm_report", "") if quiet else path or "")
-        self.language = project()[1].spoken(str(language), os.environ)
+        self.language = messages.spoken(str(language), os.environ)
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """Start the clock."""
@@ -157,8 +148,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if not self.kind:
             return
         name, task, value = result._host.get_name(), result._task, result._result
-        page = project()[0]
-        host = self.hosts.setdefault(name, page.blank())
+        host = self.hosts.setdefault(name, report_page.blank())
         spent = time.monotonic() - self.started.pop((name, task._uuid), time.monotonic())
         role = task._role.get_name() if task._role else ""
         if outcome == "changed" and context.CLIARGS.get("check"):
@@ -176,11 +166,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if value.get("fetched"):
             part["told"].append(("fetched", {"size": str(value["fetched"])}))
         if value.get("bytes_installed") and task.action == "managed_python":
-            size = page.size(value["bytes_installed"])
+            size = report_page.size(value["bytes_installed"])
             part["told"].append(("python", {"version": value["version"], "size": size}))
         elif value.get("bytes_installed"):
             count = len(value["install"]) + len(value["reinstall"])
-            part["told"].append(("installed", {"count": count, "size": page.size(value["bytes_installed"])}))
+            part["told"].append(("installed", {"count": count, "size": report_page.size(value["bytes_installed"])}))
         for field, found in told(task.action, value).items():
             host[field].update(found)
         if role in ("summary", "preflight") and task.name == "Sum up" and "msg" in value:
@@ -214,7 +204,6 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def _print(self, path: str) -> None:
         """Print the lines."""
-        page, messages, _ = project()
 
         def say(code: str, **values: Any) -> str:
             return str(messages.say(self.language, f"report.{code}", **values))
@@ -224,12 +213,14 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             width = max([len(part["role"]) for part in parts] or [0])
             self._display.display(f"\n{name}")
             for part in parts:
-                told = part["told"] + ([("fetched", {"size": page.size(part["bytes"])})] if part["bytes"] else [])
+                told = [*part["told"]]
+                if part["bytes"]:
+                    told.append(("fetched", {"size": report_page.size(part["bytes"])}))
                 words = ", ".join([say("outcome_" + part["outcome"]), *(say(code, **values) for code, values in told)])
                 line = f"  {part['role']:{width}}  {part['seconds']:7.1f} s  {words}"
                 self._display.display(line, color=getattr(C, COLOURS[part["outcome"]]))
             spent = sum(part["seconds"] for part in host["roles"])
-            total = say("total", seconds=page.seconds(spent))
+            total = say("total", seconds=report_page.seconds(spent))
             self._display.display(f"  {total}, {say('outcome_' + host['outcome'])}")
         if path:
             self._display.display(say("file", path=path))
@@ -238,14 +229,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         """Write the report, if there is to be one, and return its path."""
         if not self.path:
             return ""
-        page, _, files = project()
         path = os.path.abspath(os.path.expanduser(self.path))
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         try:
             text = Path(path).read_text(encoding="utf-8") if os.path.isfile(path) else ""
         except (OSError, ValueError):
             text = ""
-        before = page.earlier(text)
+        before = report_page.earlier(text)
         examined = self._examined()
         for name, host in self.hosts.items():
             host["time"] = now
@@ -256,9 +246,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                 host["since"] = old["since"] or old["time"]
                 for field in ("proof", "versions", "digests"):
                     host[field] = host[field] or old[field]
-        data = {"time": now, "hosts": page.clean(self.hosts, sorted(self.secrets, key=len, reverse=True))}
+        data = {"time": now, "hosts": report_page.clean(self.hosts, sorted(self.secrets, key=len, reverse=True))}
         try:
-            files.write_atomic(path, page.page(data, self.language).encode("utf-8", "replace"))
+            files.write_atomic(path, report_page.page(data, self.language).encode("utf-8", "replace"))
         except OSError as error:
             self._display.warning(f"chatglm_report: {path}: {error.strerror or error}")
             return ""

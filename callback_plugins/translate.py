@@ -17,21 +17,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
 from ansible.plugins.callback import CallbackBase
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def catalogue(name: str) -> Any:
-    """Return a module of module_utils/chatglm, as a host would import it."""
-    import importlib  # noqa: PLC0415 - at an error only
-
-    import ansible.module_utils  # noqa: PLC0415
-
-    folder = str(ROOT / "module_utils")
-    if folder not in ansible.module_utils.__path__:
-        ansible.module_utils.__path__.append(folder)
-    return importlib.import_module(f"ansible.module_utils.chatglm.{name}")
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
+from ansible.module_utils.chatglm import messages, translations
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
@@ -56,14 +46,14 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         variables = self.play.get_variable_manager().get_vars(play=self.play, host=result._host)
         if "doctor_language" in variables:
             return ""
-        return str(catalogue("messages").spoken(str(variables.get("chatglm_language", "auto")), os.environ))
+        return str(messages.spoken(str(variables.get("chatglm_language", "auto")), os.environ))
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Say it of a host that cannot be reached too, which Ansible tells in English."""
         if self.language(result) == "zh":
             told = " ".join(str(result._result.get("msg", "")).split())[:300]
             host = result._host.vars.get("ansible_host", result._host.get_name())
-            text = catalogue("messages").say("zh", "unreachable", why=told, host=host)
+            text = messages.say("zh", "unreachable", why=told, host=host)
             self._display.display(f"\n{result._host.get_name()}:\n{text}\n", color="red")
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
@@ -71,6 +61,6 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         message = result._result.get("msg")
         own = isinstance(message, str) and ("Expected: " in message or "; expected " in message)
         if own and self.language(result) == "zh":
-            text = catalogue("translations").failure(message)
+            text = translations.failure(message)
             if text:
                 self._display.display(f"\n{result._host.get_name()}:\n{text}\n", color="red")

@@ -31,33 +31,24 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+import ansible.module_utils
+
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
+from ansible.module_utils.chatglm import messages, translations
+
 COLUMNS = 92
 """A hundred, less what Ansible indents."""
 TOLD = {"done", "would do", "kept", "proof", "proven", ""}
 """Labels of the lines that may be cut: the others hold commands and addresses."""
 
 
-def catalogues() -> tuple[Any, Any]:
-    """Return the modules with the texts."""
-    import ansible.module_utils  # noqa: PLC0415 - as a host would import it
-
-    folder = str(ROOT / "module_utils")
-    if folder not in ansible.module_utils.__path__:
-        ansible.module_utils.__path__.append(folder)
-    from ansible.module_utils.chatglm import messages, translations  # noqa: PLC0415
-
-    return messages, translations
-
-
 def said(text: str, language: str) -> str:
     """Return one sentence in ``language``, en or zh."""
-    return str(catalogues()[1].chinese(text)) if language == "zh" else text
+    return str(translations.chinese(text)) if language == "zh" else text
 
 
 def spoken(lines: Iterable[str], language: str) -> list[str]:
     """Return the lines in ``language``, en or zh."""
-    messages, translations = catalogues()
     shown, last = [], ""
     for line in lines:
         label = line[: translations.COLUMNS].strip()

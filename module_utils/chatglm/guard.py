@@ -20,7 +20,7 @@ from .addresses import masked
 from .failure import Failure
 
 WARNINGS = "CHATGLM_WARNINGS"
-"""Variable with the language of warnings, set by action_plugins/with_progress.py."""
+"""Variable with the language of warnings, set by action_plugins/normal.py."""
 
 network: list[network_environment.Problem] = []
 """What of the host's network variables could not work as :func:`guarded` found them."""

@@ -1,6 +1,6 @@
 """What a long module is at, for those who wait: one small file beside the lock, written twice a second at most.
 
-The action plugin (action_plugins/with_progress.py) asks for it by an environment variable and reads it through a second
+The action plugin (action_plugins/normal.py) asks for it by an environment variable and reads it through a second
 connection. Nothing depends on it: whatever fails here is passed over, and the work goes on.
 """
 

@@ -1,4 +1,8 @@
-"""Action plugin: run a module as ever, pass on meanwhile what it tells of its progress, and its warnings in Chinese.
+"""Action plugin: run a module as ever; one of this project's with its progress, and its warnings in Chinese.
+
+``normal`` is the action of every module that has none of its own name, and a folder named in ansible.cfg stands in
+front of ansible-core's: so one file serves all modules of library/, and any other module passes through it untouched.
+Outside a collection ansible-core has no other way (the routing of meta/runtime.yml is for collections alone).
 
 A thread reads the module's progress file through a connection of its own (with SSH: over the same ControlPersist
 master) and sends it to callback_plugins/progress.py in the main process. If nobody listens there, nothing is asked;
@@ -11,6 +15,7 @@ the module's standard error (ssh hands it over at the end); Ansible's own result
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -19,10 +24,22 @@ import shlex
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action.normal import ActionModule as Normal
+import ansible.module_utils
+import ansible.plugins.action
 from ansible.plugins.loader import become_loader, connection_loader
+
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
+
+# By its path: the name ansible.plugins.action.normal is this file's while it stands in front.
+_path = Path(ansible.plugins.action.__file__).with_name("normal.py")
+_spec = importlib.util.spec_from_file_location("ansible_core_normal", _path)
+_core = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
+_spec.loader.exec_module(_core)  # type: ignore[union-attr]
+
+LIBRARY = Path(__file__).resolve().parents[1] / "library"
 
 LISTENER = "CHATGLM_PROGRESS_SOCKET"
 WANTED = "CHATGLM_PROGRESS"  # module_utils/chatglm/progress.py
@@ -39,18 +56,6 @@ def progress_file(lock: Any) -> str:
         return ""
     folder = f"{found[2]}/" if found[2] else ""
     return found[1] + shlex.quote(f"{folder}progress.json")
-
-
-def in_chinese(setting: str) -> bool:
-    """Tell whether warnings are to be in Chinese."""
-    import ansible.module_utils  # noqa: PLC0415 - not before a task runs
-
-    folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "module_utils")
-    if folder not in ansible.module_utils.__path__:
-        ansible.module_utils.__path__.append(folder)
-    from ansible.module_utils.chatglm import messages  # noqa: PLC0415
-
-    return bool(messages.spoken(setting, os.environ) == "zh")
 
 
 class Watch:
@@ -140,13 +145,21 @@ class FileWatch(Watch):
         return None
 
 
-class ActionModule(Normal):  # type: ignore[misc]
-    """Any module that tells its progress or warns: its own plugin is one line."""
+class ActionModule(_core.ActionModule):  # type: ignore[misc]
+    """Any module; what is beyond ansible-core's is for those of this project."""
 
-    watching = Watch  # for apt.py, which cannot import this file by a name
+    watching = Watch  # for apt_install.py, which cannot import this file by a name
+
+    def own(self) -> bool:
+        """Tell whether the task's module is of this project."""
+        return (LIBRARY / f"{self._task.action}.py").is_file()
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module, watched if somebody wants to see it."""
+        if not self.own():
+            return dict(super().run(tmp, task_vars))
+        from ansible.module_utils.chatglm import messages  # noqa: PLC0415 - this file is read for every task
+
         watch, environment = None, self._task.environment
         with contextlib.suppress(Exception):
             if os.environ.get(LISTENER) and not self._task.check_mode and not self._task.async_val:
@@ -157,7 +170,7 @@ class ActionModule(Normal):  # type: ignore[misc]
                     watch.thread.start()
         with contextlib.suppress(Exception):
             # The module itself translates: newer ansible-cores show its warnings whatever is returned here.
-            if in_chinese(str((task_vars or {}).get("chatglm_language", "auto"))):
+            if messages.spoken(str((task_vars or {}).get("chatglm_language", "auto")), os.environ) == "zh":
                 self._task.environment = [*(self._task.environment or []), {WARNINGS: "zh"}]
         try:
             result: dict[str, Any] = super().run(tmp, task_vars)
