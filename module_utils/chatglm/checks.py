@@ -1,8 +1,8 @@
 """The registry of the doctor: one entry a check, from cheap to dear, in English and Simplified Chinese.
 
-To add a check, add one :class:`Check` to :data:`CHECKS` and its two samples to tests/unit/test_checks.py. An entry's
-``judge`` is pure: evidence in, finding out. Evidence is what the site's own modules said in check mode (so that the
-doctor and site.yml never disagree) and what the probes of library/doctor.py saw; its keys are in :class:`Evidence`.
+To add a check, add one :class:`Check` to :data:`CHECKS` and its two samples to tests/unit/doctor_evidence.py. An
+entry's ``judge`` is pure: evidence in, finding out. Evidence is what the site's own modules said in check mode (so that
+the doctor and site.yml never disagree) and what the probes of library/doctor.py saw; its keys are in :class:`Evidence`.
 
 Runs on the host's own Python, which may be as old as 3.8: preflight says itself that this is too old.
 """
@@ -838,7 +838,7 @@ CHECKS: tuple[Check, ...] = (
         "settings",
         Text("the settings", "设置"),
         Text("a setting has a value that cannot work", "某个设置的值不可能生效"),
-        Text("correct the setting (README, Settings)", "改正该设置（见 README 的“设置”）"),
+        Text("correct the setting (docs/reference.md)", "改正该设置（见 docs/reference.zh-CN.md）"),
         _settings,
         repairs="user",
         cost=0,

@@ -1,7 +1,7 @@
 """From the facts of a host and the settings to one plan, or to the reasons why it cannot be made.
 
 Pure: library/host_facts.py gathers the facts, roles/preflight shows the result. The versions and limits come from the
-notes on the upstreams that README.md sums up under "What is pinned, and why".
+notes on the upstreams that docs/how-it-works.md sums up under "What is pinned, and why".
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the roles take their values from; see the fields' names in README.md."""
+    """What the roles take their values from."""
 
     device: str
     gpu: dict[str, Any] | None

@@ -630,14 +630,14 @@ def test_values_of_the_allowed_pass_as_they_are(checkout, env):
     assert variables(run(checkout, env, "env", "-0", CHATGLM_X=odd))["CHATGLM_X"] == odd
 
 
-def test_the_readme_lists_what_passes():
+def test_the_guide_lists_what_passes():
     source = (ROOT / "bootstrap").read_text().partition("case $name in")[2].partition("# A shell's own")[0]
     names = set(re.findall(r"\b[A-Za-z][A-Za-z0-9_]+\*?(?= \||\))", source))
     assert len(names) > 60
-    for readme in ("README.md", "README.zh-CN.md"):
-        text = (ROOT / readme).read_text()
+    for guide in ("guide.md", "guide.zh-CN.md"):
+        text = (ROOT / "docs" / guide).read_text()
         missing = {name for name in names if not re.search(rf"\b{re.escape(name)}", text)}
-        assert not {name for name in missing if name.upper() not in text.upper()}, readme
+        assert not {name for name in missing if name.upper() not in text.upper()}, guide
 
 
 @pytest.mark.parametrize("name", ["{{ x }}", "{% x %}", "{# x", "a:b", "$HOME", 'it\'s {{ "x" }}'])
