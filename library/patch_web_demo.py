@@ -160,7 +160,9 @@ from ansible.module_utils.chatglm.addresses import loopback
 from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import read_json, sha256_bytes, unusable, write_atomic, write_json
 from ansible.module_utils.chatglm.guard import guarded, unforeseen
-from ansible.module_utils.chatglm.web_demo_patch import Outcome, Record, Settings, revert, settle
+from ansible.module_utils.chatglm.web_demo.edit import Settings
+from ansible.module_utils.chatglm.web_demo.patch import revert, settle
+from ansible.module_utils.chatglm.web_demo.record import Outcome, Record
 
 
 def _read(path: str) -> bytes | None:

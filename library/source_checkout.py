@@ -158,7 +158,7 @@ from ansible.module_utils.chatglm.source_plan import (
     unfinished,
     without_programs,
 )
-from ansible.module_utils.chatglm.web_demo_patch import Record
+from ansible.module_utils.chatglm.web_demo.record import Record
 
 MARKER = "chatglm-checkout"  # in .git while this module changes the working tree
 LOCKS = ("index.lock", "HEAD.lock", "shallow.lock", "config.lock", "packed-refs.lock")

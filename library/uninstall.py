@@ -139,7 +139,7 @@ from ansible.module_utils.chatglm.failure import Failure
 from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file, unusable, write_json
 from ansible.module_utils.chatglm.guard import guarded
 from ansible.module_utils.chatglm.messages import say
-from ansible.module_utils.chatglm.web_demo_patch import Record
+from ansible.module_utils.chatglm.web_demo.record import Record
 
 UNIT = "/etc/systemd/system/chatglm.service"
 WANTS = "/etc/systemd/system/multi-user.target.wants/chatglm.service"

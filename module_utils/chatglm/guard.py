@@ -30,7 +30,7 @@ def place_of(error: BaseException) -> str:
     """Return file and line of this project where ``error`` arose, as ``module_utils/chatglm/x.py, line 3``."""
     found = "unknown place"
     for frame in traceback.extract_tb(error.__traceback__):
-        own = re.search(r"module_utils/chatglm/\w+\.py$|(?:library|modules)/(\w+\.py)$", frame.filename)
+        own = re.search(r"module_utils/chatglm/(?:\w+/)*\w+\.py$|(?:library|modules)/(\w+\.py)$", frame.filename)
         if own:
             found = f"{f'library/{own[1]}' if own[1] else own[0]}, line {frame.lineno}"
     return found

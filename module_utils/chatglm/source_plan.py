@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from .failure import Failure
 from .files import sha256_bytes
 from .network_remedy import remedy
-from .web_demo_patch import Record
+from .web_demo.record import Record
 
 EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 # git's words for a repository that lost something it needs (seen with git 2.39 and 2.47).

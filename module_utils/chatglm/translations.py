@@ -1298,7 +1298,7 @@ CHINESE = {
     "{} is an archive with two members of one name": "{0} 是含有同名成员的归档",
     "{} is an archive with other bytes before it": "{0} 是前面有其他字节的归档",
     "{} is an archive without data.pkl": "{0} 是没有 data.pkl 的归档",
-    # web_demo_patch.py: scripts that are left as they are
+    # web_demo: scripts that are left as they are
     "bytes that are not valid {}": "有不是 {0} 的字节",
     "a Python script in the form of one of upstream's demo scripts": "与上游某个演示脚本形式相同的 Python 脚本",
     "its encoding cannot be told ({})": "看不出它的编码（{0}）",

@@ -1,9 +1,9 @@
-"""module_utils/chatglm/signatures.py against the packages themselves, as the demo's virtualenv holds them."""
+"""module_utils/chatglm/web_demo/signatures.py against the packages themselves, as the demo's virtualenv holds them."""
 
 import json
 import subprocess
 
-from ansible.module_utils.chatglm import script_calls, signatures
+from ansible.module_utils.chatglm.web_demo import script_calls, signatures
 from conftest import HOME, ROOT
 
 CAPTURE = ROOT / "roles" / "virtualenv" / "files" / "signatures"

@@ -28,7 +28,8 @@ sys.path[:0] = [str(ROOT / "tests" / "unit"), str(ROOT / "tests" / "standins")]
 import env_host
 import smoke_host
 import tiny_model
-from ansible.module_utils.chatglm import python_env, seal, web_demo_patch
+from ansible.module_utils.chatglm import python_env, seal
+from ansible.module_utils.chatglm.web_demo.record import Record
 
 MARKER = "CHATGLM_INTERRUPTION"
 CODE = ("library", "module_utils", "filter_plugins", "roles", "playbooks", "inventory", "site.yml", "ansible.cfg")
@@ -423,7 +424,7 @@ def lies(chain: Chain, true: Truth) -> list[str]:
         if (home / name).exists() and digest(home / name) not in {good[name] for good in true.contents.values()}:
             found.append(f"{name} is half-written")
     with contextlib.suppress(OSError):
-        made = web_demo_patch.Record.from_json(json.loads((home / "state" / "web_demo_patch.json").read_text()))
+        made = Record.from_json(json.loads((home / "state" / "web_demo_patch.json").read_text()))
         blobs = {listing["web_demo.py"] for listing in true.blobs.values()}
         if made is None or blob_id(made.original) not in blobs:
             found.append("the record of the patch holds an original that no commit has")

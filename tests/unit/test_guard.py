@@ -44,13 +44,13 @@ def test_its_words_name_the_place_and_the_report_and_no_secret(tmp_path):
     script.write_text("x = 1\n")
     arguments = {"path": str(script), "model_path": "/m", "record": str(tmp_path / "r.json"), "password": SECRET}
     broken = (
-        "from ansible.module_utils.chatglm import web_demo_patch\n"
+        "from ansible.module_utils.chatglm.web_demo import patch\n"
         f"def bad(*_): raise IndexError({SECRET!r} + ' of http://me:' + {SECRET!r} + '@host/')\n"
-        "web_demo_patch._plan_once = bad"
+        "patch._plan_once = bad"
     )
     told = run(ROOT / "library" / "patch_web_demo.py", arguments, broken)
     assert told["failed"]
-    assert "at module_utils/chatglm/web_demo_patch.py, line " in told["msg"]
+    assert "at module_utils/chatglm/web_demo/patch.py, line " in told["msg"]
     assert f"IndexError: ******** of http://***@host/ (about {script})" in told["msg"]
     assert f"the file {script}" in told["msg"]
     assert "git log -1" in told["msg"]

@@ -162,7 +162,7 @@ def test_a_line_never_wraps(language, columns):
     re.findall(
         r'progress\.tell\(\s*"(\w+)"',
         "".join(
-            path.read_text() for folder in ("library", "module_utils/chatglm") for path in (ROOT / folder).glob("*.py")
+            path.read_text() for folder in ("library", "module_utils/chatglm") for path in (ROOT / folder).rglob("*.py")
         ),
     ),
 )

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.chatglm import script_calls, signatures
 from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.web_demo_patch import Settings, plan, settle
+from ansible.module_utils.chatglm.web_demo import script_calls, signatures
+from ansible.module_utils.chatglm.web_demo.edit import Settings
+from ansible.module_utils.chatglm.web_demo.patch import plan, settle
 
 CUDA = Settings("/m", "cuda", "127.0.0.1", 7861)
 LOAD = 'from transformers import AutoModel\nmodel = AutoModel.from_pretrained("/m").cuda()\n'

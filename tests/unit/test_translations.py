@@ -18,11 +18,11 @@ from ansible.module_utils.chatglm.content import TransferError
 from ansible.module_utils.chatglm.failure import Failure
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = sorted([*(ROOT / "library").glob("*.py"), *(ROOT / "module_utils" / "chatglm").glob("*.py")])
+CODE = sorted([*(ROOT / "library").glob("*.py"), *(ROOT / "module_utils" / "chatglm").rglob("*.py")])
 YAML = sorted([*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "playbooks").glob("*.yml")])
 
 
-MADE = {"Failure": 0, "Refusal": 1, "Verdict": 2, "refusal": 2, "TransferError": 1}
+MADE = {"Failure": 0, "Refusal": 1, "Verdict": 2, "refusal": 2, "Refused": 2, "TransferError": 1}
 """What an error is made by, and the first of its arguments that is a text."""
 SECOND = {"lock.hold", "Finding", "refuse"}
 """Calls whose texts begin with the second argument."""

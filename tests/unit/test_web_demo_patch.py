@@ -7,9 +7,11 @@ import re
 from dataclasses import replace
 
 import pytest
-from ansible.module_utils.chatglm import web_demo_patch
 from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.web_demo_patch import Record, Settings, apply, plan, revert, settle
+from ansible.module_utils.chatglm.web_demo.edit import Settings, apply
+from ansible.module_utils.chatglm.web_demo.patch import plan, revert, settle
+from ansible.module_utils.chatglm.web_demo.record import Record
+from ansible.module_utils.chatglm.web_demo.user_edits import line_before
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape")  # a form of upstream's, as the samples have it
 CUDA = Settings("/home/me/chatglm/models/m-int4", "cuda", "127.0.0.1", 7861)
@@ -819,6 +821,6 @@ def test_the_line_of_a_refusal_is_counted_before_the_edits():
     edits, _ = plan(text.encode(), CUDA)
     patched_text = apply(text.encode(), edits)
     for number, line in enumerate(patched_text.splitlines(keepends=True), 1):
-        before = web_demo_patch._line_before(text.encode(), edits, number)
+        before = line_before(text.encode(), edits, number)
         if lines.count(line) == 1:
             assert lines[before - 1] == line
