@@ -3,7 +3,7 @@
 
 reference.md and reference.zh-CN.md: all settings, from the roles' argument_specs, and their Chinese from
 settings.zh.yml. troubleshooting.md and troubleshooting.zh-CN.md: below their marks, an entry for each check of the
-doctor's registry. tests/unit/test_docs.py fails when a file differs from what this writes.
+doctor's registry. tests/unit/test_readme.py fails when a file differs from what this writes.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ HEADS = {
 
 Give them with `-e name=value`, or in the inventory. Wrong values are refused by name before anything runs. The first
 table is for users; what the roles take beyond it, below, is for hosts that are unlike others, and for tests.
+
+What the doctor takes is in [troubleshooting.md](troubleshooting.md#the-doctor), what `capacity.yml` and `bootstrap` take in
+[guide.md](guide.md).
 """,
     "zh": """\
 # 全部设置
@@ -38,6 +41,9 @@ table is for users; what the roles take beyond it, below, is for hosts that are 
 
 用 `-e 名字=值` 给出，或写进 inventory。错误的值会在运行之前按名字拒绝。这里是给用户的设置；各个角色自己的设置
 （特殊的主机和测试才需要）见英文的 [reference.md](reference.md)。
+
+诊断的选项见 [troubleshooting.zh-CN.md](troubleshooting.zh-CN.md#诊断)，`capacity.yml` 和 `bootstrap` 的见
+[guide.zh-CN.md](guide.zh-CN.md)。
 """,
 }
 COLUMNS = {"en": ("setting", "type", "default", "meaning"), "zh": ("设置", "类型", "默认值", "含义")}
