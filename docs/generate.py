@@ -31,8 +31,8 @@ HEADS = {
 Give them with `-e name=value`, or in the inventory. Wrong values are refused by name before anything runs. The first
 table is for users; what the roles take beyond it, below, is for hosts that are unlike others, and for tests.
 
-What the doctor takes is in [troubleshooting.md](troubleshooting.md#the-doctor), what `capacity.yml` and `bootstrap` take in
-[guide.md](guide.md).
+What the doctor takes is in [troubleshooting.md](troubleshooting.md#the-doctor), what `capacity.yml` and `bootstrap`
+take in [guide.md](guide.md).
 """,
     "zh": """\
 # 全部设置

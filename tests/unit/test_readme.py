@@ -176,6 +176,17 @@ def test_what_a_page_names_exists(name):
         assert re.search("ROLE|NAME", path) or (ROOT / path).exists(), path
 
 
+# Upstream's, or anybody's, which a page tells of.
+FOREIGN = {"sitecustomize.py"}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_files_that_a_page_names_without_their_folder_exist(name):
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    there = {path.name for folder in folders for path in folder.rglob("*.py")} | FOREIGN
+    assert set(re.findall(r"`([\w-]+\.py)`", read(name))) <= there
+
+
 @pytest.mark.parametrize("name", [name for name in PAGES if "reference" not in name and name != "CHANGELOG.md"])
 def test_every_page_is_reached_from_the_readme(name):
     language = ".zh-CN" if ".zh-CN" in name else ""
