@@ -10,7 +10,7 @@ from conftest import ROOT, show
 CHECKS = {
     "ruff": ["ruff", "check", ".", "test"],
     "ruff-format": ["ruff", "format", "--check", ".", "test"],
-    "mypy": ["mypy", "module_utils/chatglm", "requirements/stage_zero.py", "docs/generate.py"],
+    "mypy": ["mypy", "module_utils/chatglm", "engine", "requirements/stage_zero.py", "docs/generate.py"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "--strict"],
 }
