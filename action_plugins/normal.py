@@ -42,8 +42,8 @@ _spec.loader.exec_module(_core)  # type: ignore[union-attr]
 LIBRARY = Path(__file__).resolve().parents[1] / "library"
 
 LISTENER = "CHATGLM_PROGRESS_SOCKET"
-WANTED = "CHATGLM_PROGRESS"  # module_utils/chatglm/progress.py
-WARNINGS = "CHATGLM_WARNINGS"  # module_utils/chatglm/guard.py
+WANTED = "CHATGLM_PROGRESS"  # module_utils/chatglm/core/progress.py
+WARNINGS = "CHATGLM_WARNINGS"  # module_utils/chatglm/core/guard.py
 FIRST = 1.5
 """Seconds to the first look, so that a short task costs nothing."""
 LONGEST = 4096
@@ -158,7 +158,7 @@ class ActionModule(_core.ActionModule):  # type: ignore[misc]
         """Run the module, watched if somebody wants to see it."""
         if not self.own():
             return dict(super().run(tmp, task_vars))
-        from ansible.module_utils.chatglm import messages  # noqa: PLC0415 - this file is read for every task
+        from ansible.module_utils.chatglm.language import messages  # noqa: PLC0415 - this file is read for every task
 
         watch, environment = None, self._task.environment
         with contextlib.suppress(Exception):

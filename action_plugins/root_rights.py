@@ -16,7 +16,7 @@ import ansible.module_utils
 from ansible.plugins.action import ActionBase
 
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
-from ansible.module_utils.chatglm import rights
+from ansible.module_utils.chatglm.core import rights
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]

@@ -44,8 +44,8 @@ FETCH = """
 import json, resource, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from chatglm import transfer
-from chatglm.content import Digest, Wanted
+from chatglm.weights import transfer
+from chatglm.weights.content import Digest, Wanted
 if sys.argv[6] == "0":
     transfer.Tally.update = lambda self, content: None
 wanted = Wanted(Digest("sha256", sys.argv[4]), int(sys.argv[5]))

@@ -6,8 +6,8 @@ Without the true weights: copy the model's other files into a folder, and write 
 
 For each case, encode a prompt at once and generate tokens after it, with the calls that a chat makes. ``measured`` is
 the most that torch reserved and the rest that the driver says is used (the CUDA context); ``computed`` is what
-module_utils/chatglm/capacity.py says. On a CPU (--device cpu) only ``weights``, ``cache`` and the speed are measured:
-that proves the terms that are counted in numbers, and nothing of what a GPU needs besides.
+module_utils/chatglm/preflight/capacity.py says. On a CPU (--device cpu) only ``weights``, ``cache`` and the speed are
+measured: that proves the terms that are counted in numbers, and nothing of what a GPU needs besides.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def project() -> tuple[Any, Any]:
     for name, folder in (("ansible", ROOT), ("ansible.module_utils", ROOT / "module_utils")):
         package = sys.modules.setdefault(name, types.ModuleType(name))
         package.__path__ = [*getattr(package, "__path__", []), str(folder)]
-    from ansible.module_utils.chatglm import capacity, nvidia
+    from ansible.module_utils.chatglm.core import nvidia
+    from ansible.module_utils.chatglm.preflight import capacity
 
     return capacity, nvidia
 

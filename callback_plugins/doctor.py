@@ -29,7 +29,7 @@ from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
-from ansible.module_utils.chatglm import messages
+from ansible.module_utils.chatglm.language import messages
 
 STATUS = {"ok": 0, "repairable": 1, "yours": 2}
 WORDS = {
@@ -256,7 +256,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def _outside(self, result: Any, code: str) -> None:
         """Judge a host on which no module ran."""
-        from ansible.module_utils.chatglm import checks  # noqa: PLC0415 - large, and for the doctor's play alone
+        from ansible.module_utils.chatglm.doctor import checks  # noqa: PLC0415 - large, and for the doctor's play alone
 
         told = result._result
         text = told.get("module_stderr") or told.get("msg") or told.get("exception") or "no reason given"
@@ -271,7 +271,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def _causes(self, results: list[dict[str, Any]]) -> list[dict[str, str]]:
         """Return what is known of the pasted text, with the checks' titles."""
-        from ansible.module_utils.chatglm import checks  # noqa: PLC0415 - large, and for the doctor's play alone
+        from ansible.module_utils.chatglm.doctor import checks  # noqa: PLC0415 - large, and for the doctor's play alone
 
         titles = {check.code: checks.fill(check.title, self.language, {}) for check in checks.CHECKS}
         return [{**cause, "title": titles[cause["code"]]} for cause in checks.explain(self.error, results)]

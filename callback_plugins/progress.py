@@ -46,7 +46,7 @@ from ansible import constants as C  # noqa: N812
 from ansible.plugins.callback import CallbackBase
 
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
-from ansible.module_utils.chatglm import messages
+from ansible.module_utils.chatglm.language import messages
 
 LISTENER = "CHATGLM_PROGRESS_SOCKET"  # action_plugins/normal.py
 READABLE = {"calm", "default", "debug", "minimal", "oneline", "skippy", "timestamp", "unixy", "yaml"}

@@ -29,7 +29,9 @@ from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
-from ansible.module_utils.chatglm import files, messages, report_page
+from ansible.module_utils.chatglm.core import files
+from ansible.module_utils.chatglm.language import messages
+from ansible.module_utils.chatglm.report import report_page
 
 DIGESTS = {
     "source_checkout": ("source", "after"),

@@ -21,7 +21,7 @@ import ansible.module_utils
 from ansible.plugins.callback import CallbackBase
 
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
-from ansible.module_utils.chatglm import messages, translations
+from ansible.module_utils.chatglm.language import messages, translations
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]

@@ -3,7 +3,7 @@
 
 reference.md and reference.zh-CN.md: all settings, from the roles' argument_specs, and their Chinese from
 settings.zh.yml. troubleshooting.md and troubleshooting.zh-CN.md: below their marks, an entry for each check of the
-doctor's registry. tests/unit/test_readme.py fails when a file differs from what this writes.
+doctor's registry. tests/unit/project/test_readme.py fails when a file differs from what this writes.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ PLACES = {"home": "~/chatglm", "model": "~/chatglm/models/chatglm2-6b-int4", "ne
 def registry() -> Any:
     """Return the doctor's registry, outside Ansible."""
     sys.path.insert(0, str(ROOT / "module_utils"))
-    from chatglm import checks  # noqa: PLC0415
+    from chatglm.doctor import checks  # noqa: PLC0415
 
     return checks
 

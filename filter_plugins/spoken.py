@@ -34,7 +34,7 @@ from typing import Any
 import ansible.module_utils
 
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
-from ansible.module_utils.chatglm import messages, translations
+from ansible.module_utils.chatglm.language import messages, translations
 
 COLUMNS = 92
 """A hundred, less what Ansible indents."""

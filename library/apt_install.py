@@ -72,8 +72,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.guard import guarded
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.guard import guarded
 
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock")
 QUIET = {

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: what GPUs will hold; the formula is module_utils/chatglm/capacity.py."""
+"""Ansible module: what GPUs will hold; the formula is module_utils/chatglm/preflight/capacity.py."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import capacity
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.guard import guarded
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.guard import guarded
+from ansible.module_utils.chatglm.preflight import capacity
 
 
 def checked(gpu: dict) -> dict:

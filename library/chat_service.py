@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: the chat as a service, and the command chatglm; the core is module_utils/chatglm/service.py."""
+"""Ansible module: the chat as a service, and the command chatglm; the core is module_utils/chatglm/service/."""
 
 from __future__ import annotations
 
@@ -197,31 +197,26 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import (
-    command,
+from ansible.module_utils.chatglm.core import (
     failure,
     files,
     host,
-    libcuda_worker,
     lock,
-    messages,
     network_environment,
     network_remedy,
-    page,
     processes,
     seal,
-    service,
-    streamlit_page,
-    streamlit_worker,
-    translations,
-    unit,
     version,
 )
-from ansible.module_utils.chatglm.addresses import loopback
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import read_json, unusable, user_name, write_atomic
-from ansible.module_utils.chatglm.guard import guarded
-from ansible.module_utils.chatglm.processes import source_of
+from ansible.module_utils.chatglm.core.addresses import loopback
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.files import read_json, unusable, user_name, write_atomic
+from ansible.module_utils.chatglm.core.guard import guarded
+from ansible.module_utils.chatglm.core.processes import source_of
+from ansible.module_utils.chatglm.language import messages, translations
+from ansible.module_utils.chatglm.preflight import libcuda_worker
+from ansible.module_utils.chatglm.service import command, service, unit
+from ansible.module_utils.chatglm.smoke_test import page, streamlit_page, streamlit_worker
 
 PARTS = (command, failure, files, host, libcuda_worker, lock, messages, network_environment)
 PARTS += (network_remedy, page, processes, seal, service, streamlit_page, streamlit_worker, translations, unit, version)
@@ -234,7 +229,7 @@ import sys
 home = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 sys.pycache_prefix = "{no_bytecode}"  # what stands in a __pycache__ beside these modules is not run
 sys.path.insert(0, os.path.join(home, "lib"))
-from chatglm.command import main
+from chatglm.service.command import main
 
 sys.exit(main(home, sys.argv[1:]))
 """
@@ -272,7 +267,6 @@ def wanted_files(params: dict[str, Any], kind: str) -> dict[str, tuple[bytes, in
     }
     data = Path(home, "lib", "chatglm")
     wanted = {
-        str(data / "__init__.py"): (b"", 0o644),
         os.path.join(home, "bin", "chatglm"): (
             PROGRAM.format(python=system_python(), no_bytecode=processes.NO_BYTECODE).encode(),
             0o755,
@@ -281,8 +275,10 @@ def wanted_files(params: dict[str, Any], kind: str) -> dict[str, tuple[bytes, in
         completion_path(): (COMPLETION.format(words=" ".join(command.COMMANDS)).encode(), 0o644),
     }
     for part in PARTS:
-        name = part.__name__.rpartition(".")[2]
-        wanted[str(data / f"{name}.py")] = (source_of(part).encode(), 0o644)
+        stage, name = part.__name__.split(".")[-2:]
+        wanted[str(data / stage / f"{name}.py")] = (source_of(part).encode(), 0o644)
+        for folder in (data, data / stage):
+            wanted[str(folder / "__init__.py")] = (b"", 0o644)
     return wanted
 
 
@@ -532,10 +528,10 @@ def difference(home: str, stale: dict[str, tuple[bytes, int]]) -> list[dict[str,
     parts = []
     for path, (content, _) in stale.items():
         now = read(path)
-        if os.path.dirname(path) != library:
+        if not path.startswith(library + os.sep):
             parts.append({"before_header": path, "after_header": path, "before": text(now), "after": text(content)})
             continue
-        name = os.path.basename(path)
+        name = os.path.relpath(path, library)
         modules["before"] += [] if now is None else [f"{name} sha256 {files.sha256_bytes(now)[:12]}\n"]
         modules["after"].append(f"{name} sha256 {files.sha256_bytes(content)[:12]}\n")
     if modules["after"]:

@@ -137,17 +137,10 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import (
-    apt_packages,
-    apt_sources,
-    cuda_lookup,
-    cuda_packages,
-    cuda_probe,
-    host,
-    nvidia,
-)
-from ansible.module_utils.chatglm.files import read_json, unusable, write_json
-from ansible.module_utils.chatglm.guard import guarded
+from ansible.module_utils.chatglm.core import host, nvidia
+from ansible.module_utils.chatglm.core.files import read_json, unusable, write_json
+from ansible.module_utils.chatglm.core.guard import guarded
+from ansible.module_utils.chatglm.cuda_libs import apt_packages, apt_sources, cuda_lookup, cuda_packages, cuda_probe
 
 APT_TIMEOUT = 120  # seconds for the lists of one component, some hundred kilobytes
 

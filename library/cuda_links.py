@@ -88,10 +88,11 @@ import tempfile
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import cuda_lookup, cuda_probe, lock
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import unusable
-from ansible.module_utils.chatglm.guard import guarded
+from ansible.module_utils.chatglm.core import lock
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.files import unusable
+from ansible.module_utils.chatglm.core.guard import guarded
+from ansible.module_utils.chatglm.cuda_libs import cuda_lookup, cuda_probe
 
 
 def wanted(params: dict[str, Any], check_mode: bool) -> dict[str, str]:

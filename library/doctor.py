@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: judge a host and its installation by the checks of module_utils/chatglm/checks.py."""
+"""Ansible module: judge a host and its installation by the checks of module_utils/chatglm/doctor/checks.py."""
 
 from __future__ import annotations
 
@@ -161,21 +161,17 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import (
-    checks,
-    command,
-    doctor_worker,
-    messages,
-    network_environment,
-    service,
-    snapshot,
-)
-from ansible.module_utils.chatglm.addresses import masked
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file
-from ansible.module_utils.chatglm.guard import guarded
-from ansible.module_utils.chatglm.lock import holder
-from ansible.module_utils.chatglm.processes import NO_BYTECODE, die_with_parent, isolated, source_of
+from ansible.module_utils.chatglm.core import network_environment
+from ansible.module_utils.chatglm.core.addresses import masked
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.files import git_blob_id, read_json, sha256_file
+from ansible.module_utils.chatglm.core.guard import guarded
+from ansible.module_utils.chatglm.core.lock import holder
+from ansible.module_utils.chatglm.core.processes import NO_BYTECODE, die_with_parent, isolated, source_of
+from ansible.module_utils.chatglm.doctor import checks, doctor_worker
+from ansible.module_utils.chatglm.language import messages
+from ansible.module_utils.chatglm.service import command, service
+from ansible.module_utils.chatglm.weights import snapshot
 
 IMPORTS = (["torch", "transformers", "sentencepiece"], ["gradio", "pkg_resources"])
 """What two processes import side by side, each about as long as the other."""

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Look at a host before anything is changed there; the judging is in module_utils/chatglm/plan.py."""
+"""Look at a host before anything is changed there; the judging is in module_utils/chatglm/preflight/plan.py."""
 
 from __future__ import annotations
 
@@ -270,25 +270,20 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import (
-    guard,
-    host,
-    libcuda_worker,
-    managed_python,
-    network_environment,
-    nvidia,
-    service,
-    translations,
-)
-from ansible.module_utils.chatglm.addresses import secrets, without_password
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import read_json
-from ansible.module_utils.chatglm.guard import guarded
-from ansible.module_utils.chatglm.messages import LANGUAGES
-from ansible.module_utils.chatglm.page import stored_password
-from ansible.module_utils.chatglm.plan import EARLIEST_CLOCK, Settings, make_plan
-from ansible.module_utils.chatglm.processes import isolated, listener, source_of
-from ansible.module_utils.chatglm.seal import look
+from ansible.module_utils.chatglm.core import guard, host, network_environment, nvidia
+from ansible.module_utils.chatglm.core.addresses import secrets, without_password
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.files import read_json
+from ansible.module_utils.chatglm.core.guard import guarded
+from ansible.module_utils.chatglm.core.processes import isolated, listener, source_of
+from ansible.module_utils.chatglm.core.seal import look
+from ansible.module_utils.chatglm.language import translations
+from ansible.module_utils.chatglm.language.messages import LANGUAGES
+from ansible.module_utils.chatglm.preflight import libcuda_worker
+from ansible.module_utils.chatglm.preflight.plan import EARLIEST_CLOCK, Settings, make_plan
+from ansible.module_utils.chatglm.service import service
+from ansible.module_utils.chatglm.smoke_test.page import stored_password
+from ansible.module_utils.chatglm.virtualenv import managed_python
 
 DRIVER_TIMEOUT = 20.0  # seconds; a cold WSL driver may take several
 SOURCE_TIMEOUT = 5.0

@@ -185,12 +185,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import lock, progress, service, smoke, smoke_worker, streamlit_page, streamlit_worker
-from ansible.module_utils.chatglm import page as page_client
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import digest_of, read_json, sha256_file, unusable, write_json
-from ansible.module_utils.chatglm.guard import guarded
-from ansible.module_utils.chatglm.processes import Child, isolated, port_free, port_owner, source_of
+from ansible.module_utils.chatglm.core import lock, progress
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.files import digest_of, read_json, sha256_file, unusable, write_json
+from ansible.module_utils.chatglm.core.guard import guarded
+from ansible.module_utils.chatglm.core.processes import Child, isolated, port_free, port_owner, source_of
+from ansible.module_utils.chatglm.service import service
+from ansible.module_utils.chatglm.smoke_test import page as page_client
+from ansible.module_utils.chatglm.smoke_test import smoke, smoke_worker, streamlit_page, streamlit_worker
 
 SETTINGS = (
     "model_path",
@@ -464,7 +466,7 @@ def covers(record: Any, repaired_at: float) -> bool:
     return began.get("boot") == boot() != "" and repaired_at < began["seconds"] <= time.monotonic()
 
 
-def observe(params: dict[str, Any], mode: str) -> Seen:
+def observe(params: dict[str, Any], mode: str, repaired: list[str]) -> Seen:
     """Look at the record, and at what it has to hold for; changes nothing."""
     subject = dict(params["subject"])
     launcher = params["launcher"]
@@ -474,7 +476,8 @@ def observe(params: dict[str, Any], mode: str) -> Seen:
     settings = {name: params[name] for name in SETTINGS}
     test = digest_of([source_of(part) for part in (smoke, smoke_worker, page_client, streamlit_page, streamlit_worker)])
     record = read_json(params["proof"])
-    repaired = [] if covers(record, params["repaired_at"]) else params["repaired"]
+    if covers(record, params["repaired_at"]):
+        repaired = []
     reason = smoke.due_reason(record, subject, settings, test, mode=mode, repaired=repaired)
     key = smoke.proof_key(subject, settings, test)
     new = {"key": key, "subject": subject, "settings": settings, "test": test}
@@ -485,7 +488,7 @@ def run(module: AnsibleModule) -> None:
     """Observe, plan, act, record."""
     params = module.params
     parse_url(params["url"])
-    seen = observe(params, params["mode"])
+    seen = observe(params, params["mode"], params["repaired"])
     result: dict[str, Any] = {"due": bool(seen.reason), "due_reason": seen.reason, "changed": bool(seen.reason)}
     result["same"] = seen.old.get("key") == seen.new["key"]
     if not seen.reason:
@@ -496,7 +499,7 @@ def run(module: AnsibleModule) -> None:
         module.exit_json(**result, msg=f"would prove the chat: {seen.reason}", verdict="due")
     with lock.hold(params, "proving the chat", module.warn):
         # A rival may have proven it, changed it, or started the service, while this one waited.
-        now = observe(params, "auto")
+        now = observe(params, "auto", [])
         if now.old != seen.old and not now.reason:
             still_proven(module, now.old, "by another run while this one waited for it")
         refuse_a_rivals_source(params)

@@ -188,14 +188,15 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import lock, pip_config, progress
-from ansible.module_utils.chatglm.addresses import secrets
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import unusable
-from ansible.module_utils.chatglm.guard import guarded
-from ansible.module_utils.chatglm.managed_python import Plan, Wanted, addresses, choose, make_plan, observe
-from ansible.module_utils.chatglm.managed_python_work import Builder
-from ansible.module_utils.chatglm.uv_command import choose_sources
+from ansible.module_utils.chatglm.core import lock, progress
+from ansible.module_utils.chatglm.core.addresses import secrets
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.files import unusable
+from ansible.module_utils.chatglm.core.guard import guarded
+from ansible.module_utils.chatglm.virtualenv import pip_config
+from ansible.module_utils.chatglm.virtualenv.managed_python import Plan, Wanted, addresses, choose, make_plan, observe
+from ansible.module_utils.chatglm.virtualenv.managed_python_work import Builder
+from ansible.module_utils.chatglm.virtualenv.uv_command import choose_sources
 
 
 def describe(plan: Plan, wanted: Wanted, folder: str, *, check: bool) -> dict[str, Any]:

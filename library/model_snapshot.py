@@ -228,13 +228,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import blocks, lock, pickle_imports, progress, snapshot
-from ansible.module_utils.chatglm.addresses import secrets
-from ansible.module_utils.chatglm.content import HEAD, TransferError, gigabytes
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import read_json, sha256_bytes, unusable, write_atomic, write_json
-from ansible.module_utils.chatglm.guard import guarded
-from ansible.module_utils.chatglm.smoke import PINNED_REVISION
+from ansible.module_utils.chatglm.core import lock, progress
+from ansible.module_utils.chatglm.core.addresses import secrets
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.files import read_json, sha256_bytes, unusable, write_atomic, write_json
+from ansible.module_utils.chatglm.core.guard import guarded
+from ansible.module_utils.chatglm.smoke_test.smoke import PINNED_REVISION
+from ansible.module_utils.chatglm.weights import blocks, pickle_imports, snapshot
+from ansible.module_utils.chatglm.weights.content import HEAD, TransferError, gigabytes
 
 EXTRA = 50
 SMALL = 16_000_000
@@ -463,7 +464,7 @@ class Snapshot:
 
         """
         # Not needed to find that nothing is to be done, and half of the time of such a run to import.
-        from ansible.module_utils.chatglm import sources, transfer  # noqa: PLC0415
+        from ansible.module_utils.chatglm.weights import sources, transfer  # noqa: PLC0415
 
         options = transfer.Options(
             timeout=self.p["timeout"], attempts=max(1, self.p["retries"]), ca_bundle=self.p["ca_bundle"]
@@ -520,7 +521,7 @@ class Snapshot:
             Failure: not even the names of the files are known.
 
         """
-        from ansible.module_utils.chatglm import sources  # noqa: PLC0415
+        from ansible.module_utils.chatglm.weights import sources  # noqa: PLC0415
 
         if self.verdicts is not None and all(item.entry.digest is not None for item in self.verdicts):
             return []
@@ -599,7 +600,7 @@ class Snapshot:
 
     def fetch(self, item: Any, places: list[Any], down: dict[str, TransferError]) -> list[tuple[str, TransferError]]:
         """Get one file from the first source that can; return why each could not, empty on success."""
-        from ansible.module_utils.chatglm import transfer  # noqa: PLC0415
+        from ansible.module_utils.chatglm.weights import transfer  # noqa: PLC0415
 
         one, plan = item.entry, item.plan
         target = self.dest / one.path

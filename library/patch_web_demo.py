@@ -155,11 +155,11 @@ from shlex import quote
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import lock
-from ansible.module_utils.chatglm.addresses import loopback
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import read_json, sha256_bytes, unusable, write_atomic, write_json
-from ansible.module_utils.chatglm.guard import guarded, unforeseen
+from ansible.module_utils.chatglm.core import lock
+from ansible.module_utils.chatglm.core.addresses import loopback
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.files import read_json, sha256_bytes, unusable, write_atomic, write_json
+from ansible.module_utils.chatglm.core.guard import guarded, unforeseen
 from ansible.module_utils.chatglm.web_demo.edit import Settings
 from ansible.module_utils.chatglm.web_demo.patch import revert, settle
 from ansible.module_utils.chatglm.web_demo.record import Outcome, Record

@@ -235,13 +235,14 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import lock, pip_config, progress
-from ansible.module_utils.chatglm.addresses import secrets
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import unusable
-from ansible.module_utils.chatglm.guard import guarded
-from ansible.module_utils.chatglm.python_env import Observed, Plan, Wanted, identity, make_plan, observe
-from ansible.module_utils.chatglm.uv_command import Workshop, choose_sources
+from ansible.module_utils.chatglm.core import lock, progress
+from ansible.module_utils.chatglm.core.addresses import secrets
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.files import unusable
+from ansible.module_utils.chatglm.core.guard import guarded
+from ansible.module_utils.chatglm.virtualenv import pip_config
+from ansible.module_utils.chatglm.virtualenv.python_env import Observed, Plan, Wanted, identity, make_plan, observe
+from ansible.module_utils.chatglm.virtualenv.uv_command import Workshop, choose_sources
 
 DOING = {
     "none": "renewing the record of",

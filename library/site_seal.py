@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: seal an installation that has just been proven; the core is module_utils/chatglm/seal.py."""
+"""Ansible module: seal an installation that has just been proven; the core is module_utils/chatglm/core/seal.py."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ seconds:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import lock, seal
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import unusable, write_json
-from ansible.module_utils.chatglm.guard import guarded
+from ansible.module_utils.chatglm.core import lock, seal
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.files import unusable, write_json
+from ansible.module_utils.chatglm.core.guard import guarded
 
 
 def main() -> None:

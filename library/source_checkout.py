@@ -131,14 +131,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import lock, progress
-from ansible.module_utils.chatglm.addresses import secrets, without_password
-from ansible.module_utils.chatglm.failure import Failure, printable
-from ansible.module_utils.chatglm.files import read_json, unusable, write_atomic
-from ansible.module_utils.chatglm.guard import guarded
-from ansible.module_utils.chatglm.network_environment import past_loopback
-from ansible.module_utils.chatglm.processes import die_with_parent
-from ansible.module_utils.chatglm.source_plan import (
+from ansible.module_utils.chatglm.core import lock, progress
+from ansible.module_utils.chatglm.core.addresses import secrets, without_password
+from ansible.module_utils.chatglm.core.failure import Failure, printable
+from ansible.module_utils.chatglm.core.files import read_json, unusable, write_atomic
+from ansible.module_utils.chatglm.core.guard import guarded
+from ansible.module_utils.chatglm.core.network_environment import past_loopback
+from ansible.module_utils.chatglm.core.processes import die_with_parent
+from ansible.module_utils.chatglm.source.source_plan import (
     BROKEN,
     PROGRAMS,
     REFUSES_ID,

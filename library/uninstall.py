@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: remove an installation and nothing else; what is decided is in module_utils/chatglm/removal.py."""
+"""Ansible module: remove an installation and nothing else; module_utils/chatglm/uninstall/removal.py decides."""
 
 from __future__ import annotations
 
@@ -121,25 +121,19 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import (
-    apt_packages,
-    apt_sources,
-    cuda_packages,
-    cuda_probe,
-    lock,
-    managed_python,
-    python_env,
-    removal,
-    snapshot,
-    source_plan,
-    windows_config,
-)
-from ansible.module_utils.chatglm.content import gigabytes
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import git_blob_id, read_json, sha256_file, unusable, write_json
-from ansible.module_utils.chatglm.guard import guarded
-from ansible.module_utils.chatglm.messages import say
+from ansible.module_utils.chatglm.core import lock
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.files import git_blob_id, read_json, sha256_file, unusable, write_json
+from ansible.module_utils.chatglm.core.guard import guarded
+from ansible.module_utils.chatglm.cuda_libs import apt_packages, apt_sources, cuda_packages, cuda_probe
+from ansible.module_utils.chatglm.language.messages import say
+from ansible.module_utils.chatglm.source import source_plan
+from ansible.module_utils.chatglm.uninstall import removal
+from ansible.module_utils.chatglm.virtualenv import managed_python, python_env
 from ansible.module_utils.chatglm.web_demo.record import Record
+from ansible.module_utils.chatglm.weights import snapshot
+from ansible.module_utils.chatglm.weights.content import gigabytes
+from ansible.module_utils.chatglm.windows import windows_config
 
 UNIT = "/etc/systemd/system/chatglm.service"
 WANTS = "/etc/systemd/system/multi-user.target.wants/chatglm.service"

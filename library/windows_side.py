@@ -111,11 +111,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.chatglm import lock, windows_config
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.files import read_json, unusable, write_atomic, write_json
-from ansible.module_utils.chatglm.guard import guarded
-from ansible.module_utils.chatglm.messages import say
+from ansible.module_utils.chatglm.core import lock
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.files import read_json, unusable, write_atomic, write_json
+from ansible.module_utils.chatglm.core.guard import guarded
+from ansible.module_utils.chatglm.language.messages import say
+from ansible.module_utils.chatglm.windows import windows_config
 
 TIMEOUT = 60  # a cold PowerShell takes several seconds
 # One start of PowerShell for all questions. GetFolderPath knows of a desktop that was moved to OneDrive.

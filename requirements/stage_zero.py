@@ -28,8 +28,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements" / "control.txt"
 sys.path.insert(0, str(ROOT / "module_utils"))
-from chatglm import addresses, network_environment, pip_config, translations
-from chatglm.failure import Failure
+from chatglm.core import addresses, network_environment
+from chatglm.core.failure import Failure
+from chatglm.language import translations
+from chatglm.virtualenv import pip_config
 
 PIP_WHEELS = (Path(os.__file__).with_name("ensurepip") / "_bundled", Path("/usr/share/python-wheels"))
 TIMEOUT_S = 60

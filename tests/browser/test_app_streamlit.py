@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.chatglm.failure import Failure
-from ansible.module_utils.chatglm.streamlit_page import Streamlit
+from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.smoke_test.streamlit_page import Streamlit
 from conftest import ARTIFACTS, HOME, ROOT, free_port, launched
 from playwright.sync_api import expect
 
@@ -246,7 +246,8 @@ def test_what_carries_the_messages_ends_with_either_side(streamlit):
 @pytest.mark.usefixtures("streamlit")
 def test_what_carries_the_messages_ends_with_who_asked_before_the_page_has_answered(serve):
     script = (
-        f"import sys; sys.path.insert(0, {str(HOME / 'lib')!r}); from chatglm.streamlit_page import Streamlit; "
+        f"import sys; sys.path.insert(0, {str(HOME / 'lib')!r})\n"
+        "from chatglm.smoke_test.streamlit_page import Streamlit\n"
         f"Streamlit({serve(b'', asked := [])!r}, 60, {str(HOME)!r}).open(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script]) as program:

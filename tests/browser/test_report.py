@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.chatglm import report_page
+from ansible.module_utils.chatglm.report import report_page
 from conftest import ARTIFACTS, FLAGS, ROOT
 from playwright.sync_api import sync_playwright
 

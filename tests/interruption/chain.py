@@ -28,7 +28,8 @@ sys.path[:0] = [str(ROOT / "tests" / "unit"), str(ROOT / "tests" / "standins")]
 import env_host
 import smoke_host
 import tiny_model
-from ansible.module_utils.chatglm import python_env, seal
+from ansible.module_utils.chatglm.core import seal
+from ansible.module_utils.chatglm.virtualenv import python_env
 from ansible.module_utils.chatglm.web_demo.record import Record
 
 MARKER = "CHATGLM_INTERRUPTION"

@@ -10,7 +10,7 @@ import time
 
 import chain
 import pytest
-from ansible.module_utils.chatglm import seal
+from ansible.module_utils.chatglm.core import seal
 
 ACTS = ("bringing", "building", "fetching", "patching", "proving", "sealing")
 

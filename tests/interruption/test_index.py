@@ -1,6 +1,6 @@
 """A package index that fails in every way a network knows: told for what it is, nothing trusted, the next run builds.
 
-The weights' sources have the same in tests/unit/test_transfer.py, git in tests/unit/test_source_checkout.py.
+The weights' sources have the same in tests/unit/weights/, git in tests/unit/source/.
 """
 
 import re

@@ -12,7 +12,8 @@ import time
 
 import chain
 import pytest
-from ansible.module_utils.chatglm import python_env, seal
+from ansible.module_utils.chatglm.core import seal
+from ansible.module_utils.chatglm.virtualenv import python_env
 
 ALL = 50
 SAMPLE = 6

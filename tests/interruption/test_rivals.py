@@ -13,7 +13,7 @@ import pytest
 HOLD = f"""
 import sys
 sys.path.insert(0, {str(chain.ROOT / "module_utils")!r})
-from chatglm import lock
+from chatglm.core import lock
 with lock.hold({{"lock": sys.argv[1], "lock_timeout": 5}}, "testing", print):
     print("held", flush=True)
     sys.stdin.readline()

@@ -18,7 +18,7 @@ VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 def pip_setting(name: str) -> str:
     """Return pip's own setting of this name, such as "index-url", from its variables and files; "" when it has none."""
     sys.path.insert(0, str(ROOT / "module_utils"))
-    from chatglm import pip_config
+    from chatglm.virtualenv import pip_config
 
     value = getattr(pip_config.read(os.environ), name.replace("-", "_"))
     return value if isinstance(value, str) else " ".join(value)

@@ -139,7 +139,7 @@ def test_everything_that_is_executed_is_refused_or_mended(site, ran):
     for source in sources:
         bytecode(raw, source, source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc")
     system = Path("/usr/bin/python3").resolve().name.removeprefix("python").replace(".", "")
-    for source in (HOME / "lib" / "chatglm").glob("*.py"):
+    for source in (HOME / "lib" / "chatglm").rglob("*.py"):
         other = compiled("/usr/bin/python3", f"open({str(ran)!r}, 'a').write('bytecode of the command\\n')")
         bytecode(other, source, source.parent / "__pycache__" / f"{source.stem}.cpython-{system}.pyc")
     for source in (packages / "gradio" / "__init__.py", packages / "torch" / "__init__.py", SOURCE / "utils.py"):

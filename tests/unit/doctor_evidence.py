@@ -2,10 +2,12 @@
 
 import copy
 
-from ansible.module_utils.chatglm import managed_python, plan, python_env, snapshot
-from ansible.module_utils.chatglm.content import Digest
-from ansible.module_utils.chatglm.locks import Pin
-from test_plan import facts, gpu
+from ansible.module_utils.chatglm.preflight import plan
+from ansible.module_utils.chatglm.virtualenv import managed_python, python_env
+from ansible.module_utils.chatglm.virtualenv.requirements import Pin
+from ansible.module_utils.chatglm.weights import snapshot
+from ansible.module_utils.chatglm.weights.content import Digest
+from plan_facts import facts, gpu
 
 HOME = "/home/me/chatglm"
 MODEL = f"{HOME}/models/chatglm2-6b-int4"
@@ -309,8 +311,8 @@ FAULTS = [
     ("launcher", "repairable", "chatglm-run", {"web_demo": {
         **CHANGED["web_demo"], "diff": [{"before_header": f"{HOME}/bin/chatglm-run"}]}}),
     ("launcher", "repairable", "chatglm-run", {"web_demo": {**CHANGED["web_demo"], "diff": []}}),  # not executable
-    ("command", "repairable", "lib/chatglm/page.py", {
-        "service": service(["restart"], command=[f"{HOME}/lib/chatglm/page.py"])}),
+    ("command", "repairable", "lib/chatglm/smoke_test/page.py", {
+        "service": service(["restart"], command=[f"{HOME}/lib/chatglm/smoke_test/page.py"])}),
     ("command", "repairable", "/home/me/.local/bin/chatglm", {
         "service": service([], "none", ["/home/me/.local/bin/chatglm"], **DEAD, kind="none", unit=False)}),
     ("proxy_variables", "yours", "socks", {

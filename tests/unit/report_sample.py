@@ -1,6 +1,6 @@
 """A host for the report as a GPU host's run would give it. Invented: no GPU has been seen yet."""
 
-from ansible.module_utils.chatglm import report_page
+from ansible.module_utils.chatglm.report import report_page
 
 GIB = 1024**3
 GPU = {

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeGuard
 
-from ..failure import Failure
+from ..core.failure import Failure
 
 LINE_TEXT = re.compile(r"\r\n|\r|\n")  # what Python's tokenizer ends a line at; str.splitlines knows more
 A_SCRIPT = "a Python script in the form of one of upstream's demo scripts"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from ..addresses import loopback
+from ..core.addresses import loopback
 from .edit import Settings, Source, constant, is_method, last_name
 from .inserted import text_of
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..failure import Failure
-from ..files import sha256_bytes
+from ..core.failure import Failure
+from ..core.files import sha256_bytes
 from .edit import Edit, Refused, Settings, Source, apply
 from .gradio_page import edit_gradio
 from .model_load import edit_loads

@@ -7,7 +7,7 @@ import binascii
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..files import sha256_bytes
+from ..core.files import sha256_bytes
 from .edit import Edit, Settings, apply
 
 RECORD_KIND = "web_demo_patch"

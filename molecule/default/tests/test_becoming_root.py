@@ -1,7 +1,7 @@
 """Becoming root over SSH on fresh hosts: classic sudo and sudo-rs, right, wrong or no password, no right.
 
 What gives a user the right is run as it is printed, and has to help. The connection local:
-tests/unit/test_rights.py, by what classic sudo and sudo-rs print.
+tests/unit/core/test_rights.py, by what classic sudo and sudo-rs print.
 """
 
 import json

@@ -13,7 +13,7 @@ testinfra_hosts = ["ansible://chatglm-forky"]
 
 ROOT = Path(__file__).resolve().parents[3]
 PATTERNS = ("bootstrap", "relock", "roles/*/files/*", "roles/*/tasks/*.yml", "roles/*/vars/*.yml", "playbooks/*.yml")
-PATTERNS += ("action_plugins/*.py", "library/*.py", "module_utils/chatglm/*.py")
+PATTERNS += ("action_plugins/*.py", "library/*.py", "module_utils/chatglm/*/*.py")
 # An option and, where it is one letter, the value that may follow it.
 OPTION = r"(?: +--?[A-Za-z][\w-]*(?:=[^\s;|&)\"'`]+)?)"
 

@@ -1,0 +1,1 @@
+"""What every stage stands on, and knows no stage: errors, files, the lock, processes, the network's variables."""

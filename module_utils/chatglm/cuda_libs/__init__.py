@@ -1,0 +1,1 @@
+"""The CUDA runtime libraries: found, installed, linked."""

@@ -1,0 +1,1 @@
+"""The checks of a host and its installation."""

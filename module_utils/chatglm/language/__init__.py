@@ -1,0 +1,1 @@
+"""The languages that users are spoken to in."""

@@ -1,0 +1,1 @@
+"""Judging a host before anything is changed there."""

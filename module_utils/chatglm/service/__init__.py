@@ -1,0 +1,1 @@
+"""The chat in the background, and the command chatglm."""

@@ -1,0 +1,1 @@
+"""The virtualenv, and the Python under it."""
