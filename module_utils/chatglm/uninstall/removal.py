@@ -25,7 +25,7 @@ _OWN = re.compile(
     # gradio writes that beside itself.
     r"|venv/lib/python3\.\d+/site-packages/gradio/hash_seed\.txt"
     r"|cache/ca-bundle\.pem|cache/huggingface/version\.txt"
-    r"|state/(lock|weights\.sha256|page_password|progress\.json(\.new)?|service/(chatglm\.log(\.\d)?|\w+\.json))"
+    r"|state/(lock|weights\.sha256|page_password|progress\.json(\.new)?|service/(chatglm\.log(\.\d)?|supervisor\.lock|\w+\.json))"
     r"|state/(weights|python|proof|seal|removed|cuda_libs|service|windows|\w+_patch)\.json"
     # Built aside, or replaced, by a run that was interrupted: the next one would remove it as well.
     r"|(venv\.partial|venv\.old|python\.partial|python\.old|source\.partial)/.*",

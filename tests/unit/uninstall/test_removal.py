@@ -1,6 +1,11 @@
 """What goes and what stays, decided without a file system."""
 
+import os
+import re
+from pathlib import Path
+
 import pytest
+from ansible.module_utils.chatglm.service import service
 from ansible.module_utils.chatglm.uninstall import removal
 from ansible.module_utils.chatglm.uninstall.removal import Evidence, Item
 
@@ -61,6 +66,15 @@ def test_a_place_that_only_the_project_writes_is_its_own(path):
 )
 def test_all_else_is_the_user_s(item, reason):
     assert removal.judge(item, Evidence()) == reason
+
+
+def test_every_file_that_the_service_writes_goes():
+    """Of the supervisor's lock nobody knew: it stayed, as the user's, with its folders."""
+    names = re.findall(r'\bplace\((?:\w+\.)?home, "([^"]+)"', Path(service.__file__).read_text(encoding="utf-8"))
+    assert len(set(names)) >= 4
+    for name in set(names):
+        path = os.path.relpath(service.place("/home/me/chatglm", name), "/home/me/chatglm")
+        assert removal.judge(Item(path, "file"), Evidence()) == "", path
 
 
 def test_links_of_the_virtualenv_and_in_caches_go_and_are_not_followed():

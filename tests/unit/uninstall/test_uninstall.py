@@ -118,7 +118,8 @@ class Host:
         completion.parent.mkdir(parents=True)
         completion.write_text(f"# {uninstall.COMPLETION}\n")
         for name in ("lib/chatglm/page.py", "lib/chatglm/__pycache__/page.cpython-311.pyc", "state/page_password",
-                     "state/service/chatglm.log", "state/service/process.json", "state/service.json"):  # fmt: skip
+                     "state/service/chatglm.log", "state/service/process.json", "state/service/supervisor.lock",
+                     "state/service.json"):  # fmt: skip
             self.write(name)
 
     def write(self, name, text="mine\n"):
