@@ -111,8 +111,8 @@ def observe(home: str, path: str = unit.PATH) -> dict[str, Any]:
 
     ``kind`` is systemd, background or none; ``unit`` is the unit file's text, ``foreign`` whether it belongs to another
     installation; ``active`` whether it runs or is about to, ``pid`` of its first process, ``current`` whether that
-    serves what is installed now; ``enabled`` is False for a unit that does not start with the distribution;
-    ``show`` what systemctl says.
+    serves, or is about to serve, what is installed now; ``enabled`` is False for a unit that does not start with the
+    distribution; ``show`` what systemctl says.
     """
     found: dict[str, Any] = {"kind": "none", "unit": "", "foreign": False, "active": False, "pid": 0, "show": {}}
     with contextlib.suppress(OSError):
@@ -127,9 +127,13 @@ def observe(home: str, path: str = unit.PATH) -> dict[str, Any]:
     pid = 0 if found["active"] else supervisor(home)
     if pid:
         found.update(kind="background", active=True, pid=pid)
-    serving = read_json(place(home, "serving.json"))
-    known = isinstance(serving, dict) and serving.get("pid") == found["pid"] != 0
-    found["current"] = known and serving["start"] == started(found["pid"]) and serving["stamp"] == stamp(home)
+    note = read_json(place(home, "serving.json"))
+    if not isinstance(note, dict) or note.get("pid") != found["pid"]:
+        note = read_json(place(home, "process.json"))  # it has not begun to serve
+    known = isinstance(note, dict) and note.get("pid") == found["pid"] != 0
+    found["current"] = known and note["start"] == started(found["pid"]) and note.get("stamp") == stamp(home)
+    # A unit that waits for the GPU has read nothing yet.
+    found["current"] |= found["active"] and found["show"].get("SubState") == "start-pre"
     return found
 
 
@@ -333,7 +337,8 @@ def supervise(home: str, wait: Callable[[Callable[[float], None]], str]) -> int:
         if isinstance(error, BlockingIOError):  # not for want of locks on this file system
             return 1  # another one is at work: of two, one could not be stopped
     log, stop = Log(place(home, "chatglm.log")), Stop()
-    write_json(place(home, "process.json"), {"pid": os.getpid(), "start": started(os.getpid())})
+    note = {"pid": os.getpid(), "start": started(os.getpid()), "stamp": stamp(home)}
+    write_json(place(home, "process.json"), note)
     starts: list[float] = []
     status = 0
     while not stop.asked:

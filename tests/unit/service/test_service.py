@@ -389,6 +389,23 @@ def test_a_service_that_a_rival_started_meanwhile_is_not_started_again(run_modul
     assert service.supervisor(str(home)) == seen["found"]["pid"]
 
 
+def test_a_service_that_still_waits_is_not_started_again(home, monkeypatch):
+    """A second run once ended what the first had just started, while that waited for the GPU."""
+    pid = subprocess.Popen(["sleep", "300"], start_new_session=True).pid
+    note = {"pid": pid, "start": service.started(pid), "stamp": service.stamp(str(home))}
+    service.write_json(service.place(str(home), "process.json"), note)
+    service.write_json(service.place(str(home), "serving.json"), {"pid": 1, "start": "", "stamp": ""})
+    assert service.observe(str(home), str(home / "no-unit"))["current"]
+    service.write_json(service.place(str(home), "process.json"), {**note, "stamp": "of something older"})
+    assert not service.observe(str(home), str(home / "no-unit"))["current"]
+    (home / "unit").write_text(unit.render(unit.Settings(str(home), "me", "/p", "cuda", True)))
+    monkeypatch.setattr(service, "booted", lambda: True)
+    for state, current in (("start-pre", True), ("auto-restart", False)):
+        shown = f"ActiveState=activating\nSubState={state}\nMainPID=0\n"
+        monkeypatch.setattr(service, "systemctl", lambda *_, shown=shown: (0, shown))
+        assert service.observe(str(home), str(home / "unit"))["current"] is current
+
+
 def test_the_command_starts_no_second_one_either(host, home, monkeypatch):
     started = []
     monkeypatch.setattr(service, "observe", lambda *_: {"active": bool(started), "kind": "none", "show": {}, "pid": 0})
