@@ -41,13 +41,14 @@ true"""
 """Prints who holds apt's locks, unless that is this task's own apt-get."""
 
 
-class AptWatch(Base.watching):  # type: ignore[misc]
+class AptWatch(Base.watching):  # type: ignore[name-defined,misc]
     """Compares what apt is about to fetch with what has come."""
 
     def __init__(self, packages: list[str], *rest: Any) -> None:
         """Keep the packages."""
         super().__init__(*rest)
-        self.packages, self.files, self.fetched = packages, {}, False
+        self.packages, self.fetched = packages, False
+        self.files: dict[str, int] = {}
         self.plain: Any = None
         self.rights: Any = None
 

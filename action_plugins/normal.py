@@ -145,7 +145,7 @@ class FileWatch(Watch):
         return None
 
 
-class ActionModule(_core.ActionModule):  # type: ignore[misc]
+class ActionModule(_core.ActionModule):  # type: ignore[name-defined,misc]
     """Any module; what is beyond ansible-core's is for those of this project."""
 
     watching = Watch  # for apt_install.py, which cannot import this file by a name

@@ -100,7 +100,7 @@ _core = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
 _spec.loader.exec_module(_core)  # type: ignore[union-attr]
 
 
-class BecomeModule(_core.BecomeModule):  # type: ignore[misc]
+class BecomeModule(_core.BecomeModule):  # type: ignore[name-defined,misc]
     """ansible-core's waits for a line that begins with its prompt; sudo-rs says [sudo: PROMPT] Password:."""
 
     fail = (*_core.BecomeModule.fail, "sudo: Authentication failed, try again.")

@@ -19,13 +19,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "roles" / "virtualenv" / "files"
 IMPORTS = ["torch", "transformers", "gradio", "sentencepiece", "huggingface_hub", "mdtex2html"]
 
 
-def timed(command: list[str], **options: object) -> float:
+def timed(command: list[str], **options: Any) -> float:
     """Run a command and return its seconds; a failure ends the benchmark with its output."""
     begin = time.monotonic()
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)

@@ -22,7 +22,7 @@ EMPTY = "- hosts: chatglm\n  gather_facts: {facts}\n  tasks: []\n"
 AIM = 3.0
 
 
-def play(name: str, *options: str) -> tuple[float, str]:
+def play(name: Path, *options: str) -> tuple[float, str]:
     """Run a playbook against inventory/demo; return seconds and output. Raises CalledProcessError when it fails."""
     command = ["ansible-playbook", str(name), "-i", "inventory/demo", f"-echatglm_home={CACHE}/home", *options]
     begin = time.perf_counter()
@@ -48,7 +48,7 @@ def main() -> int:
     changed = re.findall(r"changed=(\d+)", output)
     if set(changed) != {"0"}:
         print(f"The second run changed something ({changed}): this measures work, not its absence.", file=sys.stderr)
-    seconds = {name: [] for name in plays}
+    seconds: dict[str, list[float]] = {name: [] for name in plays}
     for _ in range(rounds):
         for name, path in plays.items():
             seconds[name].append(play(path)[0])

@@ -43,7 +43,7 @@ def free_before(nvidia: Any) -> int | None:
     for path in filter(os.path.exists, nvidia.SMI_PATHS):
         answer = subprocess.run(nvidia.smi_command(path), capture_output=True, text=True, timeout=60)
         for gpu in nvidia.parse_smi(answer.stdout):
-            return gpu["memory_free"]
+            return int(gpu["memory_free"])
     return None
 
 

@@ -59,13 +59,15 @@ lines:
   elements: str
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm.core.failure import Failure
 from ansible.module_utils.chatglm.core.guard import guarded
 from ansible.module_utils.chatglm.preflight import capacity
 
 
-def checked(gpu: dict) -> dict:
+def checked(gpu: dict[str, Any]) -> dict[str, Any]:
     """Return the GPU with numbers for numbers: Ansible gives text where a template made them.
 
     Raises:

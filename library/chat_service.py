@@ -194,6 +194,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -218,7 +219,7 @@ from ansible.module_utils.chatglm.preflight import libcuda_worker
 from ansible.module_utils.chatglm.service import command, service, unit
 from ansible.module_utils.chatglm.smoke_test import page, streamlit_page, streamlit_worker
 
-PARTS = (command, failure, files, host, libcuda_worker, lock, messages, network_environment)
+PARTS: tuple[ModuleType, ...] = (command, failure, files, host, libcuda_worker, lock, messages, network_environment)
 PARTS += (network_remedy, page, processes, seal, service, streamlit_page, streamlit_worker, translations, unit, version)
 PROGRAM = """\
 #!{python} -IB

@@ -359,7 +359,7 @@ def ask_smi() -> dict[str, Any]:
     path = candidates[0] if candidates else shutil.which("nvidia-smi") or ""
     if not path:
         return {"path": "", "rc": 0, "error": "not found", "trouble": "absent", "gpus": []}
-    fields = nvidia.SMI_FIELDS
+    fields: tuple[str, ...] = nvidia.SMI_FIELDS
     status, out, err = run(nvidia.smi_command(path), DRIVER_TIMEOUT)
     if nvidia.smi_lacks_field(out + err):
         fields = nvidia.SMI_FIELDS_OLD
@@ -497,7 +497,7 @@ def look_at_network(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for url in group["urls"]:
             client = "git" if group.get("git") else "hub" if url in group.get("hubs", ()) else "web"
             stopped.append(network_environment.stopped(client, url, os.environ))
-        for problem in stopped if all(stopped) else ():
+        for problem in filter(None, stopped) if all(stopped) else ():
             stops.setdefault(problem.variables[0], set()).add(group["name"])
     return [
         dict(

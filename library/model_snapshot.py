@@ -329,7 +329,8 @@ class Snapshot:
         key = (path, digest, sums, *seen.stat.values())
         if key not in self.was_read:
             head = self.head(path)
-            found, each = "", ()
+            found = ""
+            each: tuple[int, ...] = ()
             if digest or sums:
                 # A file that is too long may begin with the right one.
                 size = seen.stat["size"] if one.size is None else min(one.size, seen.stat["size"])

@@ -116,6 +116,7 @@ import signal
 import stat
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -337,12 +338,13 @@ def gather(home: str, items: list[removal.Item], keep_weights: bool, git: str | 
     """Return what the records and the files show."""
     evidence = removal.Evidence()
     kinds = {item.path: item.kind for item in items}
-    for area, look in (
+    areas: tuple[tuple[str, Callable[[], None]], ...] = (
         ("python", lambda: of_python(home, evidence)),
         ("venv", lambda: of_virtualenv(home, evidence)),
         ("source", lambda: of_clone(home, git, evidence)),
         ("models", lambda: of_weights(home, evidence)),
-    ):
+    )
+    for area, look in areas:
         if kinds.get(area) == "folder":
             look()
     evidence.proven |= {f"cuda/lib64/{name}" for name in cuda_probe.links(f"{home}/cuda")}

@@ -21,8 +21,10 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import source_repo
@@ -82,7 +84,7 @@ class File:
 class ModelRepo:
     """A model repository on the hub; its revision is the id of the git commit that would hold these files."""
 
-    def __init__(self, files: dict[str, bytes | Path], lfs: frozenset[str] | set[str]) -> None:
+    def __init__(self, files: Mapping[str, bytes | Path], lfs: frozenset[str] | set[str]) -> None:
         self.files = {name: File(name, data, name in lfs) for name, data in sorted(files.items())}
         root = object_id("tree", tree({file.name: file.blob_id for file in self.files.values()}))
         self.revision = object_id("commit", commit(root, "", "Add the model"))
@@ -261,7 +263,7 @@ class Handler(BaseHTTPRequestHandler):
             while self.record.bytes < count:
                 size = min(step, count - self.record.bytes)
                 at = first + self.record.bytes
-                if stream is None:
+                if not isinstance(data, Path):
                     self.wfile.write(memoryview(data)[at : at + size])
                     self.record.bytes += size
                 else:
@@ -476,7 +478,7 @@ class Server(ThreadingHTTPServer):
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: Any, client_address: object) -> None:
         if not isinstance(sys.exc_info()[1], ConnectionError):  # clients hang up as they like
             super().handle_error(request, client_address)
 

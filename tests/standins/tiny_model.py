@@ -220,7 +220,7 @@ def state_dict() -> dict[str, tuple[tuple[int, ...], bytes]]:
         widen, narrow = Int4(2 * FFN, HIDDEN), Int4(HIDDEN, FFN)
         inner = second if layer == 0 else third
         if layer == 0:
-            rules = [(BEGIN, ("topic", j), ("start", j)) for j in topics]
+            rules: list[tuple[object, object, object]] = [(BEGIN, ("topic", j), ("start", j)) for j in topics]
             gate, weight = 16 / 288, 4 / 16
         else:
             rules = [

@@ -90,7 +90,7 @@ def guarded(main: Callable[[], None]) -> None:
     def exit_json(self: AnsibleModule, **result: Any) -> None:
         plain_exit(self, **({**result, "changed_at": time.monotonic()} if result.get("changed") else result))
 
-    AnsibleModule.exit_json = exit_json
+    AnsibleModule.exit_json = exit_json  # type: ignore[method-assign,assignment]
     try:
         main()
     except Exception as error:
