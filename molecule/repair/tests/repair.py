@@ -70,6 +70,7 @@ class Fault:
     more: bool = False
     outcome: str = "healed"
     by: str = "preflight"
+    proof: bool = True
     unshown: tuple = ()
     replaced: tuple = ()
     bytes: int = 30_000
@@ -373,8 +374,11 @@ def judge(fault, seen, proven):
         wrong.append(f"announced {seen.preview.roles}, changed {seen.repair.roles}: {other[:4000]}")
     if bool(seen.repair.changes) != (fault.outcome == "healed"):
         wrong.append(f"the run changed {seen.repair.roles}")
-    if fault.outcome == "healed" and (proven < seen.planted - 1 or seen.proof.get("verdict") != "ok"):
+    due = fault.outcome == "healed" and fault.proof
+    if due and (proven < seen.planted - 1 or seen.proof.get("verdict") != "ok"):
         wrong.append(f"the chat was not proven anew: {seen.proof.get('verdict')} at {seen.proof.get('time')}")
+    if not due and proven > seen.planted:
+        wrong.append(f"the chat was proven anew, which was not due, at {seen.proof.get('time')}")
     allowed = (*fault.replaced, *RECORDS)
     if other := [name for name in seen.by_repair if not matches(name, allowed)]:
         wrong.append(f"{len(other)} other files changed: {other[:20]}")

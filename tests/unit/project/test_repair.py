@@ -95,6 +95,13 @@ def test_what_is_wrong_with_a_refusal_is_told(changes, told):
     assert any(told in wrong for wrong in repair.judge(REFUSED, refused(**changes), 0.0))
 
 
+def test_a_repair_of_what_is_not_proven_proves_nothing():
+    fault = dataclasses.replace(HEALED, proof=False)
+    assert repair.judge(fault, healed(), 990.0) == []
+    (wrong,) = repair.judge(fault, healed(), 1001.0)
+    assert "proven anew, which was not due" in wrong
+
+
 def test_nothing_may_change_where_nothing_is_wrong():
     fault = repair.Fault("id", "the user's own", outcome="fine")
     fine = healed(report={}, doctor=play(0), preview=play(), repair=play(), by_repair=[])
