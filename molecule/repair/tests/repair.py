@@ -302,8 +302,7 @@ def treat(fault, base, key):
 
 
 def _treat(fault, copy, host, seen):
-    home = Path(f"{copy.root}{HOME}")
-    places = [home, Path(f"{copy.root}{fault.vars.get('chatglm_home', HOME)}")]
+    places = [Path(f"{copy.root}{home}") for home in (HOME, fault.vars.get("chatglm_home", HOME))]
     seen.planted = time.time()
     planted = copy.shell(PLANT + fault.plant, "root" if fault.root else "deploy")
     if planted.returncode:
@@ -324,7 +323,7 @@ def _treat(fault, copy, host, seen):
     after = files(*places)
     seen.by_repair = touched(looked, after)
     if fault.outcome != "refused" and seen.repair.status == 0:
-        seen.proof = json.loads((home / "state" / "proof.json").read_text())
+        seen.proof = json.loads((places[-1] / "state" / "proof.json").read_text())
         seen.again = host.play("site.yml", "--diff", **fault.vars)
         seen.by_again = touched(after, files(*places))
 
