@@ -149,8 +149,7 @@ warnings:
 """
 
 import os
-import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from shlex import quote
 from typing import Any
 
@@ -172,9 +171,7 @@ def _read(path: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Failure(
-            f"{path} cannot be read ({error.strerror})", "a readable file", f"ls -ld {shlex.quote(path)}"
-        ) from None
+        raise Failure(f"{path} cannot be read ({error.strerror})", "a readable file", f"ls -ld {quote(path)}") from None
 
 
 def _write(path: str, data: bytes, mode: int, like: os.stat_result | None = None) -> None:
@@ -204,15 +201,27 @@ def _check(params: dict[str, Any]) -> None:
 
 @dataclass
 class Work:
-    """What is to be written, and the module's result."""
+    """What is to be written, and the module's result.
 
-    result: dict[str, Any]
+    Attributes:
+        path: the script, without links.
+        data: its bytes now, None where there is none, or where it would be restored first.
+        stored: what the record's file holds.
+        record: the same, where it is intact.
+        result: what the module returns, with warnings.
+        outcome: what the script shall be, None where there is none.
+        launcher: the launcher's new bytes, None where it is as it shall be.
+        secret: whether the password's file is another than it shall be.
+
+    """
+
     path: str
     data: bytes | None
-    outcome: Outcome | None
-    record: Record | None
     stored: Any
-    script: bytes | None
+    record: Record | None
+    result: dict[str, Any] = field(default_factory=lambda: {"changed": False, "edits": [], "diff": [], "warnings": []})
+    outcome: Outcome | None = None
+    launcher: bytes | None = None
     secret: bool = False
 
     @property
@@ -224,6 +233,12 @@ class Work:
         )
         return bool(self.result["changed"]) or of_record
 
+    def changes(self, path: str, old: bytes | None, new: bytes, header: str) -> None:
+        """Note that a file changes."""
+        self.result["changed"] = True
+        diff = {"before": _text(old), "after": _text(new), "before_header": path, "after_header": header}
+        self.result["diff"].append(diff)
+
 
 def observe(params: dict[str, Any], check_mode: bool) -> Work:
     """Look at the files and return the work.
@@ -233,31 +248,16 @@ def observe(params: dict[str, Any], check_mode: bool) -> Work:
 
     """
     path = os.path.realpath(params["path"])
-    wanted = params["state"] == "patched"
-    result: dict[str, Any] = {"changed": False, "edits": [], "diff": [], "warnings": []}
-    data = None if check_mode and params["to_be_restored"] else _read(path)
     stored = read_json(params["record"])
-    record = Record.from_json(stored)
-    if stored is not None and record is None:
-        result["warnings"].append(f"{params['record']} is no intact record, and is not used")
-    outcome: Outcome | None = None
-    if data is not None and wanted:
-        settings = Settings(
-            params["model_path"],
-            params["device"],
-            params["listen"],
-            params["port"],
-            params["password_file"] if params["password"] else "",
-        )
-        try:
-            outcome = settle(data, record, settings, path)
-        except Failure:
-            raise
-        except Exception as error:  # scripts have more forms than anybody foresees
-            raise unforeseen(error, path) from error
-    elif data is not None:
-        outcome = revert(data, record, path)
-    elif not check_mode:
+    data = None if check_mode and params["to_be_restored"] else _read(path)
+    work = Work(path, data, stored, Record.from_json(stored))
+    if stored is not None and work.record is None:
+        work.result["warnings"].append(f"{params['record']} is no intact record, and is not used")
+    if data is not None:
+        _plan_script(params, work, data)
+    elif check_mode:
+        work.result.update(changed=True, msg=f"{path} does not exist yet; it would be fetched and patched")
+    else:
         folder, name = os.path.split(path)
         raise Failure(
             f"{path} does not exist",
@@ -265,38 +265,55 @@ def observe(params: dict[str, Any], check_mode: bool) -> Work:
             f"git -C {quote(folder)} log -1 -- {quote(name)} tells whether it ever did; choose another "
             "chatglm_source_version, or another chatglm_app",
         )
+    if params["state"] == "patched":
+        _plan_others(params, work)
+    return work
+
+
+def _plan_script(params: dict[str, Any], work: Work, data: bytes) -> None:
+    """Note what becomes of the script.
+
+    Raises:
+        Failure: it is refused.
+
+    """
+    if params["state"] == "patched":
+        password_file = params["password_file"] if params["password"] else ""
+        settings = Settings(params["model_path"], params["device"], params["listen"], params["port"], password_file)
+        try:
+            outcome = settle(data, work.record, settings, work.path)
+        except Failure:
+            raise
+        except Exception as error:  # scripts have more forms than anybody foresees
+            raise unforeseen(error, work.path) from error
     else:
-        result.update(changed=True, msg=f"{path} does not exist yet; it would be fetched and patched")
-    if outcome is not None:
-        result["changed"] = outcome.data != data
-        result["edits"] = [
-            {name: getattr(edit, name) for name in ("line", "kind", "before", "after")} for edit in outcome.edits
-        ]
-        result["sha256"] = sha256_bytes(outcome.data)
-        result["warnings"] += outcome.warnings
-        if result["changed"]:
-            diff = {"before": _text(data), "after": _text(outcome.data)}
-            result["diff"].append({**diff, "before_header": path, "after_header": f"{path} ({params['state']})"})
-    launcher = params["launcher"] if wanted else None
-    script: bytes | None = None
-    if launcher:
-        old, text = _read(launcher["path"]), launcher["content"].encode()
-        if old != text or not os.access(launcher["path"], os.X_OK):
-            result["changed"], script = True, text
-            if old != text:
-                diff = {"before": _text(old), "after": _text(text)}
-                header = {"before_header": launcher["path"], "after_header": launcher["path"]}
-                result["diff"].append({**diff, **header})
-    stale = (
-        wanted and params["password_file"] and (_read(params["password_file"]) or b"") != params["password"].encode()
-    )
-    result["changed"] = bool(result["changed"] or stale)
-    if wanted and not params["password"] and not loopback(params["listen"]):
-        result["warnings"].append(
+        outcome = revert(data, work.record, work.path)
+    work.outcome = outcome
+    if outcome.data != data:
+        work.changes(work.path, data, outcome.data, f"{work.path} ({params['state']})")
+    work.result["edits"] = [
+        {name: getattr(edit, name) for name in ("line", "kind", "before", "after")} for edit in outcome.edits
+    ]
+    work.result["sha256"] = sha256_bytes(outcome.data)
+    work.result["warnings"] += outcome.warnings
+
+
+def _plan_others(params: dict[str, Any], work: Work) -> None:
+    """Note what becomes of the launcher and of the password's file, and warn of an open address."""
+    if params["launcher"]:
+        path, text = params["launcher"]["path"], params["launcher"]["content"].encode()
+        old = _read(path)
+        if old != text:
+            work.changes(path, old, text, path)
+        if old != text or not os.access(path, os.X_OK):
+            work.result["changed"], work.launcher = True, text
+    if params["password_file"] and (_read(params["password_file"]) or b"") != params["password"].encode():
+        work.result["changed"] = work.secret = True
+    if not params["password"] and not loopback(params["listen"]):
+        work.result["warnings"].append(
             f"the demo will listen on {params['listen']} (chatglm_listen): others on that network can use it, "
             "without a password"
         )
-    return Work(result, path, data, outcome, record, stored, script, bool(stale))
 
 
 def act(params: dict[str, Any], work: Work) -> None:
@@ -323,8 +340,8 @@ def act(params: dict[str, Any], work: Work) -> None:
         _write(params["password_file"], params["password"].encode(), 0o600)
     elif work.secret:
         os.unlink(params["password_file"])
-    if work.script is not None:
-        _write(params["launcher"]["path"], work.script, 0o755)
+    if work.launcher is not None:
+        _write(params["launcher"]["path"], work.launcher, 0o755)
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
