@@ -30,11 +30,7 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
         OSError: the file cannot be read.
 
     """
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return _digest(path, hashlib.sha256())
 
 
 def git_blob_id(path: str | os.PathLike[str]) -> str:
@@ -44,7 +40,10 @@ def git_blob_id(path: str | os.PathLike[str]) -> str:
         OSError: the file cannot be read.
 
     """
-    digest = hashlib.sha1(b"blob %d\0" % os.path.getsize(path), usedforsecurity=False)
+    return _digest(path, hashlib.sha1(b"blob %d\0" % os.path.getsize(path), usedforsecurity=False))
+
+
+def _digest(path: str | os.PathLike[str], digest: hashlib._Hash) -> str:
     with open(path, "rb") as stream:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
@@ -130,6 +129,31 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, mode: int = 0o644) -
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise
+
+
+def put_aside(tree: str, path: str, backup: str) -> str:
+    """Move a file out of a tree to the same place in a backup, with a number behind it where there is one already.
+
+    Args:
+        tree: the folder that it is in.
+        path: the file, relative to ``tree``.
+        backup: the other folder, on the same file system; made when missing.
+
+    Returns:
+        Where the file is now.
+
+    Raises:
+        OSError: it cannot be moved.
+
+    """
+    target = first = f"{backup}/{path}"
+    number = 1
+    while os.path.lexists(target):
+        number += 1
+        target = f"{first}.{number}"
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    os.rename(f"{tree}/{path}", target)
+    return target
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

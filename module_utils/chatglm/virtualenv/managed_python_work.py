@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from ..core import progress
 from ..core.addresses import masked
 from ..core.failure import Failure
-from ..core.files import unusable, write_atomic, write_json
+from ..core.files import put_aside, unusable, write_atomic, write_json
 from ..core.network_remedy import remedy
 from ..core.processes import isolated
 from .managed_python import (
@@ -209,15 +209,8 @@ class Builder:
 
     def _put_aside(self, tree: str, paths: list[str]) -> None:
         """Move files that no archive has brought to where the user finds them again."""
-        for path in paths:
-            target = f"{self.wanted.kept}/{path}"
-            number = 1
-            while os.path.lexists(target):
-                number += 1
-                target = f"{self.wanted.kept}/{path}.{number}"
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            os.rename(f"{tree}/{path}", target)
-            self.kept.append(target)
+        for path in paths:  # one by one: what was moved is known on every way out
+            self.kept.append(put_aside(tree, path, self.wanted.kept))
 
     def _write(self, record: dict[str, dict[str, Any]]) -> None:
         if record:

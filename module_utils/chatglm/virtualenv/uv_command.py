@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from ..core import progress
 from ..core.addresses import masked
 from ..core.failure import Failure
-from ..core.files import write_atomic, write_json
+from ..core.files import put_aside, write_atomic, write_json
 from ..core.network_environment import past_loopback
 from ..core.network_remedy import remedy as of_fetching
 from ..core.processes import die_with_parent, isolated
@@ -586,15 +586,8 @@ class Workshop:
 
     def _put_aside(self, paths: Iterable[str]) -> None:
         """Move files out of the environment, to where the user finds them again; ``paths`` are relative to it."""
-        for path in paths:
-            target = f"{self.wanted.kept}/{path}"
-            number = 1
-            while os.path.lexists(target):
-                number += 1
-                target = f"{self.wanted.kept}/{path}.{number}"
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            os.rename(f"{self.wanted.path}/{path}", target)
-            self.kept.append(target)
+        for path in paths:  # one by one: what was moved is known on every way out
+            self.kept.append(put_aside(self.wanted.path, path, self.wanted.kept))
 
     def _keep_strangers(self) -> None:
         """Put the user's files aside, for the environment is about to go."""
@@ -619,10 +612,7 @@ class Workshop:
         pins = {pin.name: pin for pin in plan.install}
         self._install(wanted.partial, interpreter.minor, plan.install, reinstall=False)
         self._second_round(wanted.partial, interpreter, pins)
-        self._prove(wanted.partial, pins)
-        stamp = make_stamp(wanted.partial, wanted, interpreter, pins)
-        write_json(f"{wanted.partial}/{STAMP}", stamp)
-        return stamp
+        return self._stamp(wanted.partial, interpreter, pins)
 
     def repair(self, plan: Plan, observed: Observed) -> dict[str, Any]:
         """Mend the environment in place; its stamp is invalid until all of it is proven.
@@ -654,8 +644,12 @@ class Workshop:
             self._install(path, interpreter.minor, [*plan.install, *again], reinstall=True)
         if acted:
             self._second_round(path, interpreter, pins)
+        return self._stamp(path, interpreter, pins)
+
+    def _stamp(self, path: str, interpreter: Interpreter, pins: dict[str, Pin]) -> dict[str, Any]:
+        """Prove an environment; write and return its stamp."""
         self._prove(path, pins)
-        stamp = make_stamp(path, wanted, interpreter, pins)
+        stamp = make_stamp(path, self.wanted, interpreter, pins)
         write_json(f"{path}/{STAMP}", stamp)
         return stamp
 
