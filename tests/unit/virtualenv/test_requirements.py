@@ -140,3 +140,13 @@ def test_both_calls_of_the_module_ask_for_the_same():
     for name in ("uv", "lock", "lock_timeout"):  # for the work alone
         assert acting.pop(name)
     assert acting == call("environment.yml")
+
+
+def test_the_server_is_tested_with_the_packages_of_the_demo():
+    def versions(lock):
+        pins = parse_lock(lock.read_text())
+        return {(pin.name, pin.version) for pin in pins if pin.name in ("fastapi", "starlette", "pydantic")}
+
+    demo = versions(FILES / "base.txt")
+    assert {name for name, _ in demo} == {"fastapi", "starlette", "pydantic"}
+    assert versions(ROLE.parents[1] / "requirements" / "test.txt") == demo
