@@ -80,6 +80,13 @@ options:
     type: list
     elements: str
     default: ["6.1", "6.2", "7.0", "7.2", "7.5", "8.0", "8.6", "8.9"]
+  engine:
+    description:
+      - The int4 engine. V(upstream) is the model's own code, V(torch) this project's, which runs wherever torch does.
+      - V(auto) takes V(upstream) on a GPU of O(int4_capabilities), V(torch) on any other and on a CPU.
+    type: str
+    choices: [auto, torch, upstream]
+    default: auto
   check_sources:
     description:
       - Groups of addresses of which at least one each has to answer a HEAD request within 5 s, with whatever status.
@@ -218,7 +225,7 @@ facts:
 plan:
   description:
     - device, gpu, python (path, version, source, and of a managed one release and digest), torch, transformers,
-      torch_cuda, apt_component, notes; empty when refused.
+      torch_cuda, apt_component, engine, notes; empty when refused.
   returned: always
   type: dict
 likely:
@@ -280,7 +287,7 @@ from ansible.module_utils.chatglm.core.seal import look
 from ansible.module_utils.chatglm.language import translations
 from ansible.module_utils.chatglm.language.messages import LANGUAGES
 from ansible.module_utils.chatglm.preflight import libcuda_worker
-from ansible.module_utils.chatglm.preflight.plan import EARLIEST_CLOCK, Settings, make_plan
+from ansible.module_utils.chatglm.preflight.plan import EARLIEST_CLOCK, ENGINES, Settings, make_plan
 from ansible.module_utils.chatglm.service import service
 from ansible.module_utils.chatglm.smoke_test.page import stored_password
 from ansible.module_utils.chatglm.virtualenv import managed_python
@@ -694,6 +701,7 @@ def settings_from(params: dict[str, Any]) -> Settings:
         **{name: params[name] for name in names},
         environment_gb={**defaults.environment_gb, **environment},
         int4_capabilities=tuple(params["int4_capabilities"]),
+        engine=params["engine"],
     )
 
 
@@ -723,6 +731,7 @@ def main() -> None:
             "weights_gb": {"type": "float", "default": 3.65},
             "environment_gb": {"type": "dict", "default": {}},
             "int4_capabilities": {"type": "list", "elements": "str", "default": list(nvidia.INT4_CAPABILITIES)},
+            "engine": {"type": "str", "choices": ["auto", *ENGINES], "default": "auto"},
             "check_sources": {"type": "list", "elements": "dict", "default": [], "options": group},
             "check_sources_when": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
             "ca_bundle": {"type": "path", "default": ""},

@@ -73,7 +73,7 @@ options:
   subject:
     description:
       - Digests, versions and identities of what is proven, by name. Any difference to the recorded ones makes a new
-        proof due. The launcher's own digest and the time of the password's file are added.
+        proof due. The digests of the launcher and of the engine, and the time of the password's file are added.
     type: dict
     default: {}
   repaired:
@@ -471,6 +471,8 @@ def observe(params: dict[str, Any], mode: str, repaired: list[str]) -> Seen:
     subject = dict(params["subject"])
     launcher = params["launcher"]
     subject["launcher"] = sha256_file(launcher) if os.path.isfile(launcher) else None
+    code = sorted(Path(home_of(launcher), "lib", "engine").glob("*.py"))
+    subject["engine"] = digest_of({path.name: sha256_file(path) for path in code}) if code else None
     with contextlib.suppress(OSError):  # no digest of it: a record that others may read would let them guess
         subject["password"] = os.stat(page_client.password_path(home_of(launcher))).st_mtime_ns
     settings = {name: params[name] for name in SETTINGS}

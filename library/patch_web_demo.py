@@ -82,6 +82,18 @@ options:
         description: Its text.
         type: str
         required: true
+  engine:
+    description: The package that multiplies int4 weights, for the launcher to take; written in the same way.
+    type: dict
+    suboptions:
+      path:
+        description: Its folder, absolute; made.
+        type: path
+        required: true
+      files:
+        description: Its files, text by name.
+        type: dict
+        required: true
   state:
     description: V(patched), or V(original) for the bytes from before the first patch.
     type: str
@@ -102,7 +114,7 @@ attributes:
     description: Reports what would change, and changes nothing. A script that is not there yet counts as a change.
     support: full
   diff_mode:
-    description: Shows the script and the launcher before and after.
+    description: Shows the script, the launcher and the engine before and after.
     support: full
 author: the project
 """
@@ -189,7 +201,8 @@ def _text(data: bytes | None) -> str:
 
 
 def _check(params: dict[str, Any]) -> None:
-    paths = [params["path"], params["record"], (params["launcher"] or {}).get("path")]
+    paths = [params["path"], params["record"]]
+    paths += [(params[name] or {}).get("path") for name in ("launcher", "engine")]
     if params["state"] == "patched":
         paths.append(params["model_path"])
     for path in paths:
@@ -197,6 +210,13 @@ def _check(params: dict[str, Any]) -> None:
             raise Failure(f"the path {path!r}", "an absolute path", "give the whole path, from /")
     if params["state"] == "patched" and not 0 < params["port"] < 65536:
         raise Failure(f"port {params['port']}", "a port from 1 to 65535", "set chatglm_port")
+
+
+def _beside(params: dict[str, Any]) -> list[tuple[str, bytes, int]]:
+    """Return what is written beside the patch, path, content and mode: the engine, then the launcher that takes it."""
+    engine, launcher = params["engine"] or {"files": {}}, params["launcher"]
+    found = [(os.path.join(engine["path"], name), text.encode(), 0o644) for name, text in engine["files"].items()]
+    return [*found, (launcher["path"], launcher["content"].encode(), 0o755)] if launcher else found
 
 
 @dataclass
@@ -210,7 +230,7 @@ class Work:
         record: the same, where it is intact.
         result: what the module returns, with warnings.
         outcome: what the script shall be, None where there is none.
-        launcher: the launcher's new bytes, None where it is as it shall be.
+        written: path, bytes and mode of what of launcher and engine is not as it shall be.
         secret: whether the password's file is another than it shall be.
 
     """
@@ -221,7 +241,7 @@ class Work:
     record: Record | None
     result: dict[str, Any] = field(default_factory=lambda: {"changed": False, "edits": [], "diff": [], "warnings": []})
     outcome: Outcome | None = None
-    launcher: bytes | None = None
+    written: list[tuple[str, bytes, int]] = field(default_factory=list)
     secret: bool = False
 
     @property
@@ -299,14 +319,14 @@ def _plan_script(params: dict[str, Any], work: Work, data: bytes) -> None:
 
 
 def _plan_others(params: dict[str, Any], work: Work) -> None:
-    """Note what becomes of the launcher and of the password's file, and warn of an open address."""
-    if params["launcher"]:
-        path, text = params["launcher"]["path"], params["launcher"]["content"].encode()
+    """Note what becomes of launcher, engine and the password's file, and warn of an open address."""
+    for path, text, mode in _beside(params):
         old = _read(path)
         if old != text:
             work.changes(path, old, text, path)
-        if old != text or not os.access(path, os.X_OK):
-            work.result["changed"], work.launcher = True, text
+        if old != text or (mode & 0o100 and not os.access(path, os.X_OK)):
+            work.result["changed"] = True
+            work.written.append((path, text, mode))
     if params["password_file"] and (_read(params["password_file"]) or b"") != params["password"].encode():
         work.result["changed"] = work.secret = True
     if not params["password"] and not loopback(params["listen"]):
@@ -340,8 +360,8 @@ def act(params: dict[str, Any], work: Work) -> None:
         _write(params["password_file"], params["password"].encode(), 0o600)
     elif work.secret:
         os.unlink(params["password_file"])
-    if work.launcher is not None:
-        _write(params["launcher"]["path"], work.launcher, 0o755)
+    for path, data, mode in work.written:
+        _write(path, data, mode)
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -381,6 +401,13 @@ def main() -> None:
                 "options": {
                     "path": {"type": "path", "required": True},
                     "content": {"type": "str", "required": True},
+                },
+            },
+            "engine": {
+                "type": "dict",
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "files": {"type": "dict", "required": True},
                 },
             },
             **lock.OPTIONS,

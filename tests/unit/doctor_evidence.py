@@ -196,7 +196,7 @@ FAULTS = [
     ("architecture", "yours", "aarch64", {"host": host(facts(architecture="aarch64"))}),
     ("clock", "yours", "2019-01-01", {"host": host(facts(clock={"sane": False, "now": "2019-01-01"}))}),
     ("git", "yours", "no git", {"host": host(facts(git=""))}),
-    ("gcc", "yours", "no gcc", {"host": host(facts(gcc=""), device="cpu")}),
+    ("gcc", "yours", "no gcc", {"host": host(facts(gcc=""), device="cpu", engine="upstream")}),
     ("home_not_folder", "yours", "/home/me is not", {"host": host(facts(disk={"blocked_by": "/home/me"}))}),
     ("home_not_writable", "yours", "me may not write", {"host": host(facts(disk={"writable": False}))}),
     ("home_read_only", "yours", "/home/me/x/bin", {"host": host(facts(disk={"read_only": ["/home/me/x/bin"]}))}),
@@ -220,7 +220,7 @@ FAULTS = [
         "host": host(facts(gpus=[], nvidia={"libcuda": {"error": "cuInit failed", "code": 2}}))}),
     ("capability_unknown", "yours", "compute capability", {"host": host(facts(gpus=[gpu(capability="")]))}),
     ("no_int4_kernels", "yours", "12.0", {"host": host(
-        facts(gpus=[gpu(capability="12.0")], nvidia={"driver_cuda": 12080}))}),
+        facts(gpus=[gpu(capability="12.0")], nvidia={"driver_cuda": 12080}), engine="upstream")}),
     ("gpu_not_in_torch", "yours", "3.0", {"host": host(facts(gpus=[gpu(capability="3.0")]), int4_capabilities=())}),
     ("driver_too_old", "yours", "470.14", {
         "host": host(facts(nvidia={"driver": "470.14", "driver_cuda": 11040}))}),

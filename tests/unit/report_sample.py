@@ -52,6 +52,7 @@ def host(**more):
             "python": {"path": "/usr/bin/python3.10", "version": "3.10.12"},
             "torch": "2.7.1",
             "transformers": "4.41.2",
+            "engine": "upstream",
         },
         "roles": [{"role": "virtualenv", "seconds": 251.0, "outcome": "changed", "bytes": 0}],
         "steps": [

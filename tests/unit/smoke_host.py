@@ -22,6 +22,7 @@ REPORT = {
     "answer_seconds": 0.5,
     "devices": {"cpu": 26},
     "distinct_tokens": 7,
+    "engine": {"name": "torch", "layers": 8, "worst": 0.06, "wrong": []},
     "first_token_seconds": 0.1,
     "int4": {"expected": 8, "packed": 8},
     "largest_logit": 75.6,

@@ -601,15 +601,16 @@ def _web_demo_edited(evidence: Evidence) -> Finding | None:
     return Finding(OK, Text("your own edits, which are kept", "你自己的修改，会保留") if mixed else NO_EDITS)
 
 
-def _changes(evidence: Evidence) -> tuple[bool, bool]:
-    """Return whether patch_web_demo would change the script, and the launcher."""
+def _changes(evidence: Evidence) -> tuple[bool, list[str]]:
+    """Return whether patch_web_demo would change the script, and which of launcher and engine; of unknown name: ""."""
     web_demo = _known(evidence, "web_demo")
     if not web_demo.get("would_change", web_demo.get("changed")):
-        return False, False
+        return False, []
     diffs = web_demo.get("diff") or []
     headers = [each.get("before_header", "") for each in diffs if isinstance(each, dict)]
     script = any(os.path.basename(header) in SCRIPTS for header in headers)
-    return script, any(os.path.basename(header) not in SCRIPTS for header in headers) or not script
+    beside = [header for header in headers if os.path.basename(header) not in SCRIPTS]
+    return script, beside or ([] if script else [""])
 
 
 def _web_demo_unpatched(evidence: Evidence) -> Finding | None:
@@ -622,8 +623,10 @@ def _web_demo_unpatched(evidence: Evidence) -> Finding | None:
 
 def _launcher(evidence: Evidence) -> Finding | None:
     path = f"{evidence['context']['home']}/bin/chatglm-run"
-    changed = Text(f"{path} is missing or changed", f"{path} 缺失或被改动")
-    return Finding(REPAIRABLE, changed) if _changes(evidence)[1] else Finding(OK, path)
+    if not (changed := _changes(evidence)[1]):
+        return Finding(OK, path)
+    told = _listed(each or path for each in changed)
+    return Finding(REPAIRABLE, Text(f"{told} is missing or changed", f"{told} 缺失或被改动"))
 
 
 def _command(evidence: Evidence) -> Finding | None:
@@ -910,7 +913,10 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "gcc",
         Text("C compiler", "C 编译器"),
-        Text("on a CPU the model compiles its int4 kernel when it is loaded", "在 CPU 上，模型加载时要编译 int4 内核"),
+        Text(
+            "chatglm_engine is upstream, and on a CPU the model's own code compiles its int4 kernel when it is loaded",
+            "chatglm_engine 是 upstream，在 CPU 上，模型自己的代码加载时要编译 int4 内核",
+        ),
         Text("sudo apt-get update; sudo apt-get install -y gcc", "sudo apt-get update; sudo apt-get install -y gcc"),
         refused("gcc", lambda facts: str(facts["gcc"])),
         repairs="user",
@@ -1149,10 +1155,11 @@ CHECKS: tuple[Check, ...] = (
         "no_int4_kernels",
         Text("int4 kernels for this GPU", "此显卡的 int4 内核"),
         Text(
-            "the model's int4 kernels are machine code for compute capability 6.1 to 8.9 only (no RTX 50, no Hopper)",
-            "模型的 int4 内核只有计算能力 6.1 到 8.9 的机器码（不含 RTX 50 和 Hopper）",
+            "chatglm_engine is upstream, whose int4 kernels are machine code for compute capability 6.1 to 8.9 only (no"
+            " RTX 50, no Hopper)",
+            "chatglm_engine 是 upstream，它的 int4 内核只有计算能力 6.1 到 8.9 的机器码（不含 RTX 50 和 Hopper）",
         ),
-        Text("{site} -e chatglm_device=cpu", "{site} -e chatglm_device=cpu"),
+        Text("{site} -e chatglm_engine=auto", "{site} -e chatglm_engine=auto"),
         refused("no_int4_kernels", _gpu, gpu=True),
         repairs="user",
         cost=0,
@@ -1650,11 +1657,19 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "launcher",
         Text("launcher", "启动脚本"),
-        Text("the script that starts the page is missing or was changed", "启动网页的脚本缺失或被改动"),
+        Text(
+            "the script that starts the page, or the int4 engine that it takes, is missing or was changed",
+            "启动网页的脚本，或它要用的 int4 引擎，缺失或被改动",
+        ),
         AGAIN,
         _launcher,
         needs=("source_blocked", "source_missing", "source_damaged", "web_demo_edited"),
-        symptoms=("chatglm-run: No such file", "chatglm-run: Permission denied", *_LOCALHOST),
+        symptoms=(
+            "chatglm-run: No such file",
+            "chatglm-run: Permission denied",
+            "No module named 'engine'",
+            *_LOCALHOST,
+        ),
     ),
     Check(
         "command",

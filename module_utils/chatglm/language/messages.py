@@ -194,6 +194,7 @@ MESSAGES: Mapping[str, Text] = {
     "report.disk": Text("disk", "磁盘"),
     "report.disk_free": Text("{free} free", "空闲 {free}"),
     "report.device": Text("device", "设备"),
+    "report.engine": Text("int4 engine", "int4 引擎"),
     "report.gpu": Text("GPU", "显卡 GPU"),
     "report.driver": Text("driver", "驱动程序"),
     "report.doctor_ok": Text("ok", "正常"),
@@ -248,10 +249,10 @@ MESSAGES: Mapping[str, Text] = {
         "或把页面上的“Maximum length”调到 {tokens}。",
     ),
     "capacity.kernels": Text(
-        "compute capability {capability}: upstream's int4 kernels hold no code for it. Expected: GTX 10 to RTX 40."
-        " To do: -e chatglm_device=cpu (slow), or another card.",
-        "计算能力 {capability}：上游的 int4 内核没有适合它的代码。应为：GTX 10 至 RTX 40 系列。"
-        "处理：-e chatglm_device=cpu（很慢），或换一块显卡。",
+        "compute capability {capability}: upstream's int4 kernels hold no code for it, so this project's own engine"
+        " runs there, in plain torch: slower, with a little less memory, and not tried on such a card yet.",
+        "计算能力 {capability}：上游的 int4 内核没有适合它的代码，所以在它上面运行的是本项目用纯 torch 写的引擎："
+        "慢一些，显存略省，还没有在这种显卡上试过。",
     ),
     "capacity.none": Text(
         'no GPU was found. For a card that is not here: -e capacity_gpu="RTX 3060" -e capacity_memory_gb=6',

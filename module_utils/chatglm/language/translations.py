@@ -410,6 +410,10 @@ CHINESE = {
     "a driver that tells it": "能说出计算能力的驱动",
     "update the NVIDIA driver; or {}": "更新 NVIDIA 驱动；或者：{0}",
     "{}, compute capability {}": "{0}，计算能力 {1}",
+    "{}, compute capability {}, and chatglm_engine is upstream": "{0}，计算能力 {1}，而 chatglm_engine 是 upstream",
+    "run again with -e chatglm_engine=auto (an int4 engine that needs no such kernels)": (
+        "加 -e chatglm_engine=auto 再运行一次（不需要这种内核的 int4 引擎）"
+    ),
     "one of {}: the model's int4 kernels are machine code for these alone, nothing that a driver could translate for "
     "others": "{0} 之一：模型的 int4 内核只有这些型号的机器码，驱动无法为其他型号翻译",
     "5.0 to 9.0 (torch 2.7.1), 10.x or 12.x (torch 2.8.0)": "5.0 至 9.0（torch 2.7.1），10.x 或 12.x（torch 2.8.0）",
@@ -475,6 +479,9 @@ CHINESE = {
     "no git on PATH": "PATH 上没有 git",
     "git, which fetches the source repository": "git，用来取源码仓库",
     "no gcc on PATH": "PATH 上没有 gcc",
+    "sudo apt-get update; sudo apt-get install -y gcc; or leave chatglm_engine out": (
+        "sudo apt-get update; sudo apt-get install -y gcc；或不设 chatglm_engine"
+    ),
     "gcc: on a CPU the model compiles its int4 kernel when it is loaded": "gcc：在 CPU 上，模型加载时要编译 int4 内核",
     "{}:{} is not to be had: {}": "{0}:{1} 不可用：{2}",
     "process {} ({})": "进程 {0}（{1}）",
@@ -559,6 +566,9 @@ CHINESE = {
         "{1} 空闲 {0}：够短对话，长对话需要 {2} GB"
     ),
     "{} GPUs; number {} is used ({})": "{0} 块 GPU；使用第 {1} 块（{2}）",
+    "the int4 engine torch is unproven on this card ({}): proven here by the run's own check": (
+        "int4 引擎 torch 还没有在这块显卡（{0}）上证明过：由本次运行自己的检查在这里证明"
+    ),
     # plan.py: the report
     "{}, {}, systemd": "{0}，{1}，有 systemd",
     "{}, {}, without systemd": "{0}，{1}，没有 systemd",
@@ -576,6 +586,8 @@ CHINESE = {
     "{}; its libraries: the system's, apt's, else the virtualenv's own": (
         "{0}；它的库：系统已有的、apt 的，否则用虚拟环境自带的"
     ),
+    "torch: this project's own, in plain torch": "torch：本项目自己的，用纯 torch 写成",
+    "upstream: the model's own kernels": "upstream：模型自带的内核",
     "{} (free)": "{0}（空闲）",
     "{} (held by the service)": "{0}（服务正在使用）",
     "{} (held by our own demo)": "{0}（我们自己的页面正在用）",
@@ -1100,6 +1112,17 @@ CHINESE = {
     "GPU {} with compute capability {}": "GPU {0}，计算能力 {1}",
     "one that the int4 kernels hold code for: {}": "int4 内核有对应代码的：{0}",
     "run on another GPU, or with -e chatglm_device=cpu": "换一块 GPU，或加上 -e chatglm_device=cpu",
+    "run the play again with -e chatglm_engine=torch, which needs no such kernels": (
+        "加 -e chatglm_engine=torch 再运行一次，它不需要这种内核"
+    ),
+    "upstream: the model's own code, not compared": "upstream：模型自己的代码，没有比较",
+    "{}: {} of {} layers compute wrongly, the first {}": "{0}：{2} 层中有 {1} 层算错，第一个是 {3}",
+    "{}: {} layers compared, the largest error {} of what is allowed": "{0}：比较了 {1} 层，最大误差是允许值的 {2}",
+    "every layer within the bounds of rounding (engine/int4.py)": "每一层都在舍入误差之内（engine/int4.py）",
+    "run the play again with -e chatglm_engine=upstream (for GTX 10 to RTX 40, or a CPU with gcc), or with -e "
+    "chatglm_device=cpu": (
+        "加 -e chatglm_engine=upstream 再运行一次（GTX 10 到 RTX 40，或有 gcc 的 CPU），或加 -e chatglm_device=cpu"
+    ),
     "cpm_kernels cannot be imported: {}": "cpm_kernels 导入不了：{0}",
     "cpm_kernels with setuptools below 81 (it needs pkg_resources)": (
         "cpm_kernels 配 81 以下的 setuptools（它需要 pkg_resources）"
@@ -1355,6 +1378,7 @@ CHINESE.update(network_environment.chinese())
 VERDICTS = {
     "device": "设备",
     "int4": "int4",
+    "engine": "引擎",
     "finite": "数值",
     "answer": "回答",
     "variety": "多样性",
@@ -1383,6 +1407,7 @@ LABELS = {
     "device": "设备",
     "python": "Python",
     "packages": "软件包",
+    "engine": "引擎",
     "cuda": "CUDA",
     "page": "页面",
     "done": "完成",

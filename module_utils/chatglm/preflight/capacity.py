@@ -12,7 +12,8 @@ cache       keys and values: 2 numbers x groups x head x layers for each token (
 growing     torch.cat makes each layer's new cache, while the old ones of all layers are held until the step ends
             (modeling_chatglm.py, SelfAttention.forward; generate keeps past_key_values): once more the cache.
 unpacked    the largest matrix as fp16: each int4 layer is unpacked whole before it is multiplied (quantization.py,
-            extract_weight_to_half): 2 x ffn x hidden.
+            extract_weight_to_half): 2 x ffn x hidden. The engine ``torch`` unpacks slices of 32 MiB instead, and 16 MiB
+            besides (engine/int4.py): it needs less than is computed here.
 activations the larger of two moments in a block, plus four copies of the hidden state:
             attention: keys and values repeated for all heads (``expand`` and ``contiguous``), and the query;
             feed-forward: both halves of its first layer, silu of one, and their product.
@@ -198,7 +199,7 @@ def judge(gpu: dict[str, Any]) -> dict[str, Any]:
         "known": known,
         "capability": number,
         "kernels": kernels,
-        "fits": fits and kernels,
+        "fits": fits,
         "prompt_tokens": prompt,
         "conversation_tokens": held,
         "conversation_tokens_alone": alone,

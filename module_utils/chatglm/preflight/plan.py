@@ -34,6 +34,12 @@ DRIVER_MINIMUM = ((525, 60), (527, 41), "12.0")
 DRIVER_BLACKWELL = ((570,), (570,), "12.8")
 """The same for compute capability 10.0 and up."""
 
+ENGINES = {
+    "torch": "this project's own, in plain torch",
+    "upstream": "the model's own kernels",
+}
+"""The int4 engines: what multiplies the quantized weights. ``torch`` is the package engine/."""
+
 EARLIEST_CLOCK = 1735689600
 """2025-01-01 UTC: certificates in use are younger, so TLS fails on a host whose clock is behind this."""
 
@@ -45,7 +51,8 @@ class Settings:
     min_memory_gb: measured on a checkpoint of the true shape: 4.1 GB let it load, 3.8 GB did not (the file itself is
         mapped); CUDA adds its context (estimated), a CPU copies the half-precision parts to full precision (5.5 GB).
     environment_gb: disk for the virtualenv and the package cache by torch build (measured peaks: 1.2, 5.5, 6.8).
-    int4_capabilities: empty allows any GPU, for a model whose code does not need upstream's kernels.
+    int4_capabilities: empty for a model whose code runs on any GPU, and needs no gcc on a CPU.
+    engine: the int4 engine: one of ENGINES, or auto.
     """
 
     device: str = "auto"
@@ -61,6 +68,7 @@ class Settings:
     environment_gb: dict[str, float] = field(default_factory=lambda: {"cpu": 1.5, "2.7.1": 6.0, "2.8.0": 7.5})
     margin_gb: float = 1.0
     int4_capabilities: tuple[str, ...] = INT4_CAPABILITIES
+    engine: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,7 @@ class Plan:
     transformers: str
     torch_cuda: str
     apt_component: str
+    engine: str
     notes: list[str]
 
 
@@ -125,6 +134,18 @@ class Outcome:
 
 
 CPU_OPTION = "run again with -e chatglm_device=cpu (slow, needs no GPU)"
+ENGINE_OPTION = "run again with -e chatglm_engine=auto (an int4 engine that needs no such kernels)"
+
+
+def choose_engine(settings: Settings, gpu: dict[str, Any] | None) -> str:
+    """Return the int4 engine: on a GPU upstream's where its kernels run; else, and on a CPU, the project's own.
+
+    On a CPU that was measured to be several times as fast with the same tokens (benchmarks/measure_engine.py).
+    """
+    if settings.engine != "auto":
+        return settings.engine
+    any_gpu = not settings.int4_capabilities
+    return "upstream" if gpu and (any_gpu or gpu["capability"] in settings.int4_capabilities) else "torch"
 
 
 def torch_build(capability: str) -> str:
@@ -220,7 +241,8 @@ def no_gpu_refusal(facts: dict[str, Any]) -> Refusal:
 def choose_gpu(facts: dict[str, Any], settings: Settings) -> tuple[dict[str, Any] | None, list[Refusal], list[str]]:
     """Return the GPU to compute on, or the reasons against every one, and notes.
 
-    Of several that will do, the one with the most free memory (unknown: total).
+    Of several that will do, one that upstream's kernels run on, of those the one with the most free memory (unknown:
+    total).
     """
     usable = [gpu for gpu in facts["gpus"] if gpu["usable"]]
     if not usable:
@@ -229,7 +251,13 @@ def choose_gpu(facts: dict[str, Any], settings: Settings) -> tuple[dict[str, Any
     good = [gpu for gpu, refusals in judged if not refusals]
     notes = []
     if good:
-        best = max(good, key=lambda gpu: gpu["memory_free"] or gpu["memory_total"] or 0)
+        best = max(
+            good,
+            key=lambda gpu: (
+                choose_engine(settings, gpu) == "upstream",
+                gpu["memory_free"] or gpu["memory_total"] or 0,
+            ),
+        )
         if len(usable) > 1:
             notes.append(f"{len(usable)} GPUs; number {best['index']} is used ({best['name']})")
         return best, [], notes
@@ -249,23 +277,23 @@ def gpu_refusals(gpu: dict[str, Any], facts: dict[str, Any], settings: Settings)
                 f"update the NVIDIA driver; or {CPU_OPTION}",
             )
         ]
-    if settings.int4_capabilities and capability not in settings.int4_capabilities:
-        refusals.append(
-            Refusal(
-                "no_int4_kernels",
-                f"{name}, compute capability {capability}",
-                "one of " + ", ".join(settings.int4_capabilities) + ": the model's int4 kernels are machine code for"
-                " these alone, nothing that a driver could translate for others",
-                CPU_OPTION,
-            )
-        )
-    elif not torch_build(capability):
+    if not torch_build(capability):
         refusals.append(
             Refusal(
                 "gpu_not_in_torch",
                 f"{name}, compute capability {capability}",
                 "5.0 to 9.0 (torch 2.7.1), 10.x or 12.x (torch 2.8.0)",
                 CPU_OPTION,
+            )
+        )
+    elif settings.engine == "upstream" and settings.int4_capabilities and capability not in settings.int4_capabilities:
+        refusals.append(
+            Refusal(
+                "no_int4_kernels",
+                f"{name}, compute capability {capability}, and chatglm_engine is upstream",
+                "one of " + ", ".join(settings.int4_capabilities) + ": the model's int4 kernels are machine code for"
+                " these alone, nothing that a driver could translate for others",
+                ENGINE_OPTION,
             )
         )
     if driver := driver_refusal(facts, capability):
@@ -640,15 +668,20 @@ def make_plan(facts: dict[str, Any], settings: Settings) -> Outcome:
             gpu, reasons, notes = choose_gpu(facts, settings)
             refusals += reasons
             torch = torch_build(gpu["capability"]) if gpu else ""
+    engine = choose_engine(settings, gpu)
     if gpu:
         warnings += gpu_warnings(gpu, facts, settings)
-    if settings.device == "cpu" and settings.int4_capabilities and not facts["gcc"]:
+        if engine == "torch":
+            notes.append(
+                f"the int4 engine torch is unproven on this card ({gpu['name']}): proven here by the run's own check"
+            )
+    if settings.device == "cpu" and engine == "upstream" and settings.int4_capabilities and not facts["gcc"]:
         refusals.append(
             Refusal(
                 "gcc",
                 "no gcc on PATH",
                 "gcc: on a CPU the model compiles its int4 kernel when it is loaded",
-                "sudo apt-get update; sudo apt-get install -y gcc",
+                "sudo apt-get update; sudo apt-get install -y gcc; or leave chatglm_engine out",
             )
         )
     python, refusal = choose_python(facts, settings)
@@ -667,12 +700,12 @@ def make_plan(facts: dict[str, Any], settings: Settings) -> Outcome:
         warnings.append("not observed but given (preflight_inject): " + ", ".join(sorted(facts["injected"])))
     component = COMPONENTS.get(facts["distribution"]["base"], "")
     cuda = TORCH_CUDA.get(torch, "")
-    plan = None
-    if not refusals:
-        plan = Plan("cuda" if gpu else "cpu", gpu, python, torch, TRANSFORMERS, cuda, component, notes)
+    seen = Plan("", gpu, python, torch, TRANSFORMERS, cuda, component, engine, notes)
+    plan = None if refusals else replace(seen, device="cuda" if gpu else "cpu")
     return Outcome(
         plan,
-        plan or likely_plan(facts, settings, Plan("", gpu, python, torch, TRANSFORMERS, cuda, component, notes)),
+        plan
+        or likely_plan(facts, settings, Plan("", gpu, python, torch, TRANSFORMERS, cuda, component, engine, notes)),
         refusals,
         warnings,
         report(facts, settings, plan=plan, gpu=gpu, python=python, torch=torch, notes=notes, warnings=warnings),
@@ -700,7 +733,9 @@ def likely_plan(facts: dict[str, Any], settings: Settings, seen: Plan) -> Plan:
         {},
     )
     cuda = TORCH_CUDA.get(torch, "")
-    return replace(seen, device="cpu" if cpu else "cuda", gpu=gpu, torch=torch, torch_cuda=cuda, python=python)
+    engine = choose_engine(settings, gpu)
+    device = "cpu" if cpu else "cuda"
+    return replace(seen, device=device, gpu=gpu, torch=torch, torch_cuda=cuda, python=python, engine=engine)
 
 
 def gpu_warnings(gpu: dict[str, Any], facts: dict[str, Any], settings: Settings) -> list[str]:
@@ -769,6 +804,7 @@ def report(
         lines.append(f"python    {python['version']}  {python['path']}" if python else none)
     if plan:
         lines.append(f"packages  torch {plan.torch}, transformers {plan.transformers}")
+        lines.append(f"engine    {plan.engine}: {ENGINES[plan.engine]}")
         if plan.device == "cuda":
             lines.append(f"cuda      {plan.torch_cuda}; its libraries: the system's, apt's, else the virtualenv's own")
     owner = facts["port"]["owner"] or {}

@@ -381,6 +381,7 @@ def plan(host: dict[str, Any], words: Words) -> str:
             ),
             ("torch", planned.get("torch")),
             ("transformers", planned.get("transformers")),
+            (words("engine"), planned.get("engine")),
         ]
     )
 

@@ -202,6 +202,7 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
     cuda = report.get("cuda") or {}
     kernels = report.get("cpm_kernels") or {}
     versions = report.get("versions") or {}
+    engine = (report.get("engine") or {}).get("name")
     lower = text.lower()
     if device == "cuda" and cuda and not cuda.get("available"):
         return diagnose_cuda(cuda)
@@ -223,7 +224,9 @@ def diagnose(text: str, report: dict[str, Any], where: str, device: str) -> Verd
             False,
             f"GPU {cuda.get('name', '')} with compute capability {cuda.get('capability', 'unknown')}",
             f"one that the int4 kernels hold code for: {', '.join(INT4_CAPABILITIES)}",
-            "run on another GPU, or with -e chatglm_device=cpu",
+            "run on another GPU, or with -e chatglm_device=cpu"
+            if engine == "torch"
+            else "run the play again with -e chatglm_engine=torch, which needs no such kernels",
             files=False,
         )
     if kernels.get("import", "ok") != "ok":
@@ -482,6 +485,7 @@ def judge_model(model: dict[str, Any], demands: Demands) -> list[Verdict]:
             "point chatglm_model_repo at an int4 model",
         )
     )
+    verdicts.append(judge_engine(model.get("engine") or {}))
     broken = model.get("nonfinite_logits", 0)
     verdicts.append(
         Verdict(
@@ -492,7 +496,7 @@ def judge_model(model: dict[str, Any], demands: Demands) -> list[Verdict]:
             f"{PLAY_AGAIN}: role weights verifies every file; if they are good, the GPU's memory or driver is not",
         )
     )
-    if not verdicts[-1].ok:  # what else is wrong then follows from it
+    if not all(verdict.ok for verdict in verdicts[-2:]):  # what else is wrong then follows from it
         return [cleared(verdict) for verdict in verdicts]
     verdicts += judge_answer("answer", str(model.get("answer", "")), demands.expected, READ_LOG)
     tokens, distinct = model.get("tokens", 0), model.get("distinct_tokens", 0)
@@ -519,6 +523,27 @@ def judge_model(model: dict[str, Any], demands: Demands) -> list[Verdict]:
         )
     )
     return [cleared(verdict) for verdict in verdicts]
+
+
+def judge_engine(engine: dict[str, Any]) -> Verdict:
+    """Judge how the engine's layers compare with float64 on the same weights; upstream's are judged by answers."""
+    name, wrong, layers = engine.get("name"), engine.get("wrong"), engine.get("layers")
+    if name == "upstream":
+        return Verdict("engine", True, "upstream: the model's own code, not compared", "")
+    if wrong:
+        found = f"{name}: {len(wrong)} of {layers} layers compute wrongly, the first {wrong[0]}"
+    else:
+        found = f"{name}: {layers or 0} layers compared, the largest error {engine.get('worst')} of what is allowed"
+    return Verdict(
+        "engine",
+        bool(name and layers) and wrong == [],
+        found,
+        "every layer within the bounds of rounding (engine/int4.py)",
+        "run the play again with -e chatglm_engine=upstream (for GTX 10 to RTX 40, or a CPU with gcc), or with "
+        "-e chatglm_device=cpu",
+        files=False,
+        yours=True,
+    )
 
 
 def judge_answer(name: str, answer: str, expected: str, remedy: str) -> list[Verdict]:
@@ -605,6 +630,7 @@ def summary(report: dict[str, Any]) -> str:
     memory = f"GPU memory {gib(gpu['reserved_peak'])}" if gpu else f"RAM {gib(model.get('rss_peak'))}"
     answers = [shorten(str(stage.get("answer", "")), 60) for stage in (model, page)]
     return (
-        f"answer {answers[0]}, through the page {answers[1]}; {model.get('tokens_per_second', '?')} tokens/s, "
+        f"answer {answers[0]}, through the page {answers[1]}; engine {(model.get('engine') or {}).get('name', '?')}, "
+        f"{model.get('tokens_per_second', '?')} tokens/s, "
         f"first token {model.get('first_token_seconds', '?')} s, load {model.get('load_seconds', '?')} s, {memory}"
     )

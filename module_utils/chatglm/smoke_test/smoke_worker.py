@@ -117,6 +117,16 @@ def wants_cpm_kernels(folder: str) -> bool:
         return False
 
 
+def load_engine(name: str) -> Any:
+    """Attach the engine to what is loaded from now on, as the launcher does for the demo; return its package."""
+    folder = os.path.join(os.path.dirname(os.environ["VIRTUAL_ENV"]), "lib")
+    sys.path.insert(0, folder)
+    package = importlib.import_module("engine")
+    sys.path.remove(folder)
+    package.hook()
+    return package
+
+
 def count_devices(model: Any) -> dict[str, int]:
     """Return how many parameters and buffers lie on each device."""
     found: dict[str, int] = {}
@@ -236,13 +246,16 @@ def run(request: dict[str, Any], report: dict[str, Any], phase: Any) -> None:
     report["gcc"] = shutil.which("gcc")
     torch = importlib.import_module("torch")
     transformers = importlib.import_module("transformers")
+    name = os.environ.get("CHATGLM_ENGINE", "upstream")
+    report["engine"] = {"name": name}
+    engine = None if name == "upstream" else load_engine(name)
     report["import_seconds"] = round(time.monotonic() - started, 3)
 
     cuda = request["device"] == "cuda"
     if cuda:
         phase("probe")
         report["cuda"] = probe_cuda(torch)
-        if wants_cpm_kernels(request["model_path"]):
+        if engine is None and wants_cpm_kernels(request["model_path"]):
             report["cpm_kernels"] = probe_cpm_kernels()
         if not report["cuda"]["available"]:
             raise RuntimeError(f"CUDA is not available: {report['cuda'].get('error', 'no reason given')}")
@@ -258,6 +271,9 @@ def run(request: dict[str, Any], report: dict[str, Any], phase: Any) -> None:
     report["devices"] = count_devices(model)
     report["int4"] = count_int4(torch, model)
     report["rss_after_load"] = peak_rss()
+    if engine is not None:
+        phase("engine")
+        report["engine"].update(engine.check(model))
 
     phase("answer")
     try:

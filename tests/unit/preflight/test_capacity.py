@@ -75,9 +75,9 @@ def card(total, free=None, name="GeForce", **more):
         (card(6, 3.5), False, ["desktop_full"]),
         (card(4, 3.9), False, ["card_small"]),
         (card(6), True, ["assumed", "short"]),
-        (card(24, 23.5, name="NVIDIA GeForce RTX 5090"), False, ["kernels"]),
-        (card(80, 79.5, name="NVIDIA H100 80GB HBM3"), False, ["kernels"]),
-        (card(12, 11.9, name="whatever", capability="12.0"), False, ["kernels"]),
+        (card(24, 23.5, name="NVIDIA GeForce RTX 5090"), True, ["kernels"]),
+        (card(80, 79.5, name="NVIDIA H100 80GB HBM3"), True, ["kernels"]),
+        (card(12, 11.9, name="whatever", capability="12.0"), True, ["kernels"]),
         ({"name": "", "memory_total": None, "memory_free": None}, False, ["assumed"]),
     ],
 )

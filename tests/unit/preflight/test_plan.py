@@ -25,10 +25,11 @@ def test_reference_laptop():
         "transformers": "4.41.2",
         "torch_cuda": "12.6",
         "apt_component": "multiverse",
+        "engine": "upstream",
         "notes": [],
     }
     assert [line.split()[0] for line in outcome.report] == [
-        *("host", "memory", "disk", "device", "python", "packages", "cuda", "page", "warning")
+        *("host", "memory", "disk", "device", "python", "packages", "engine", "cuda", "page", "warning")
     ]
     assert (
         "device    cuda  NVIDIA GeForce RTX 3060 Laptop GPU, 6.0 GB (5.1 free), compute capability 8.6, "
@@ -41,33 +42,44 @@ def test_reference_laptop():
 
 
 CARDS = [
-    # name, capability, total GB, torch without the limits of upstream's kernels, refused with them
-    ("NVIDIA GeForce GTX 960", "5.2", 4.0, "2.7.1", ["no_int4_kernels", "gpu_memory"]),
-    ("Tesla P100-PCIE-16GB", "6.0", 16.0, "2.7.1", ["no_int4_kernels"]),
-    ("NVIDIA GeForce GTX 1060 6GB", "6.1", 6.0, "2.7.1", []),
-    ("NVIDIA GeForce GTX 1060 3GB", "6.1", 3.0, "2.7.1", ["gpu_memory"]),
-    ("Tesla V100-SXM2-16GB", "7.0", 16.0, "2.7.1", []),
-    ("NVIDIA GeForce RTX 2060", "7.5", 6.0, "2.7.1", []),
-    ("NVIDIA A100-SXM4-80GB", "8.0", 79.0, "2.7.1", []),
-    ("NVIDIA GeForce RTX 4090", "8.9", 24.0, "2.7.1", []),
-    ("NVIDIA H100 80GB HBM3", "9.0", 79.0, "2.7.1", ["no_int4_kernels"]),
-    ("NVIDIA B200", "10.0", 180.0, "2.8.0", ["no_int4_kernels"]),
-    ("NVIDIA GeForce RTX 5090", "12.0", 32.0, "2.8.0", ["no_int4_kernels"]),
-    ("NVIDIA GeForce GTX 680", "3.0", 6.0, "", ["no_int4_kernels"]),
+    # name, capability, total GB, torch, refused, refused with upstream's kernels, engine of auto
+    ("NVIDIA GeForce GTX 960", "5.2", 4.0, "2.7.1", ["gpu_memory"], ["no_int4_kernels", "gpu_memory"], "torch"),
+    ("Tesla P100-PCIE-16GB", "6.0", 16.0, "2.7.1", [], ["no_int4_kernels"], "torch"),
+    ("NVIDIA GeForce GTX 1060 6GB", "6.1", 6.0, "2.7.1", [], [], "upstream"),
+    ("NVIDIA GeForce GTX 1060 3GB", "6.1", 3.0, "2.7.1", ["gpu_memory"], ["gpu_memory"], "upstream"),
+    ("Tesla V100-SXM2-16GB", "7.0", 16.0, "2.7.1", [], [], "upstream"),
+    ("NVIDIA GeForce RTX 2060", "7.5", 6.0, "2.7.1", [], [], "upstream"),
+    ("NVIDIA A100-SXM4-80GB", "8.0", 79.0, "2.7.1", [], [], "upstream"),
+    ("NVIDIA GeForce RTX 4090", "8.9", 24.0, "2.7.1", [], [], "upstream"),
+    ("NVIDIA H100 80GB HBM3", "9.0", 79.0, "2.7.1", [], ["no_int4_kernels"], "torch"),
+    ("NVIDIA B200", "10.0", 180.0, "2.8.0", [], ["no_int4_kernels"], "torch"),
+    ("NVIDIA GeForce RTX 5090", "12.0", 32.0, "2.8.0", [], ["no_int4_kernels"], "torch"),
+    ("NVIDIA GeForce GTX 680", "3.0", 6.0, "", ["gpu_not_in_torch"], ["gpu_not_in_torch"], "torch"),
 ]
 
 
-@pytest.mark.parametrize(("name", "capability", "total", "torch", "refused"), CARDS)
-def test_cards(name, capability, total, torch, refused):
+@pytest.mark.parametrize(("name", "capability", "total", "torch", "refused", "upstream", "engine"), CARDS)
+def test_cards(name, capability, total, torch, refused, upstream, engine):  # noqa: PLR0917
     card = gpu(name, capability, total, total * 0.95)
     given = facts(gpus=[card], nvidia={"driver": "581.42", "driver_cuda": 13000})
     assert plan.torch_build(capability) == torch
-    assert codes(judge(given)) == refused
-    free_choice = judge(given, int4_capabilities=(), min_gpu_memory_gb=0.5)
-    if torch:
-        assert free_choice.plan.torch == torch
-    else:
+    outcome, demanded = judge(given), judge(given, engine="upstream")
+    assert codes(outcome) == refused
+    assert codes(demanded) == upstream
+    for refusal in demanded.refusals:
+        # Advice that helps: what it says is refused for nothing that was not refused before.
+        assert ("chatglm_engine=auto" in refusal.remedy) is (refusal.code == "no_int4_kernels")
+    free_choice = judge(given, min_gpu_memory_gb=0.5)
+    if not torch:
         assert codes(free_choice) == ["gpu_not_in_torch"]
+        return
+    assert (free_choice.plan.torch, free_choice.plan.engine) == (torch, engine)
+    assert judge(given, min_gpu_memory_gb=0.5, engine="torch").plan.engine == "torch"
+    assert judge(given, min_gpu_memory_gb=0.5, int4_capabilities=()).plan.engine == "upstream"
+    # Nobody has tried ours on any card yet, which is said.
+    unproven = [note for note in free_choice.report if "unproven on this card" in note]
+    assert bool(unproven) is (engine == "torch")
+    assert any(line.startswith(f"engine    {engine}: ") for line in free_choice.report)
 
 
 @pytest.mark.parametrize(
@@ -130,15 +142,17 @@ def test_gpu_memory_refusal_names_figures():
     [
         ([gpu(free=5.6), gpu(index=1, free=5.9)], 1, []),
         ([gpu(capability="9.0", total=80, free=79), gpu(index=1)], 1, []),
-        ([gpu(total=2.0, free=2.0), gpu(index=1, capability="5.2")], None, ["gpu_memory"]),
+        ([gpu(capability="12.0", total=32, free=31), gpu(index=1, capability="9.0", total=16)], 0, []),
+        ([gpu(total=2.0, free=2.0), gpu(index=1, capability="5.2")], 1, []),
+        ([gpu(total=2.0, free=2.0), gpu(index=1, capability="3.0")], None, ["gpu_memory"]),
     ],
 )
 def test_several_gpus(gpus, index, refused):
-    outcome = judge(facts(gpus=gpus))
+    outcome = judge(facts(gpus=gpus, nvidia={"driver": "581.42", "driver_cuda": 13000}))
     assert codes(outcome) == refused
     if index is not None:
         assert outcome.plan.gpu["index"] == index
-        assert outcome.plan.notes == [f"2 GPUs; number {index} is used (NVIDIA GeForce RTX 3060 Laptop GPU)"]
+        assert outcome.plan.notes[:1] == [f"2 GPUs; number {index} is used (NVIDIA GeForce RTX 3060 Laptop GPU)"]
 
 
 NO_LIBCUDA = {"path": "", "error": "libcuda.so.1: cannot open shared object file", "code": 0}
@@ -436,8 +450,12 @@ def test_cpu():
     outcome = judge(facts(gpus=[], nvidia={"libcuda": NO_LIBCUDA, "smi": NO_SMI}), device="cpu")
     assert (outcome.plan.device, outcome.plan.torch, outcome.plan.gpu) == ("cpu", "cpu", None)
     assert "device    cpu, as asked" in outcome.report
-    assert codes(judge(facts(gcc=""), device="cpu")) == ["gcc"]
-    assert judge(facts(gcc=""), device="cpu", int4_capabilities=()).refusals == []
+    assert outcome.plan.engine == "torch"
+    assert not any("unproven" in line for line in outcome.report)
+    # gcc is for upstream's own code alone.
+    assert judge(facts(gcc=""), device="cpu").refusals == []
+    assert codes(judge(facts(gcc=""), device="cpu", engine="upstream")) == ["gcc"]
+    assert judge(facts(gcc=""), device="cpu", engine="upstream", int4_capabilities=()).refusals == []
 
 
 def test_injected_facts_are_named():

@@ -51,6 +51,9 @@ UNCHANGED = {
     "smoke_test_result": {
         "verdict": "ok",
         "time": "2026-11-22T13:24:46+00:00",
+        "verdicts": [
+            {"name": "engine", "found": "torch: 8 layers compared, the largest error 0.06 of what is allowed"},
+        ],
         "report": {
             "model": {
                 "answer": "你好👋！" + "我是\n小模型" * 30,
@@ -121,6 +124,7 @@ def block(tmp_path, language="en", check=False, **variables):
 STANDING = [
     "proven    2026-11-22T13:24:46+00:00, 7.6 tokens/s, first after 0.2 s, on cpu",
     '          "你好！' + "我是 小模型" * 6 + "我是 小..",
+    "engine    torch: 8 layers compared, the largest error 0.06 of what is allowed",
 ]
 BY_HAND = [
     f"start     {HOME}/bin/chatglm start",

@@ -29,8 +29,8 @@ def test_good_measurements_are_good():
     verdicts = smoke.judge_model(REPORT, DEMANDS) + smoke.judge_page(PAGE, REPORT, DEMANDS)
     assert names(verdicts) == []
     assert [verdict.name for verdict in verdicts] == [
-        "device", "int4", "finite", "answer", "variety", "speed", "page answer", "page grows", "second turn",
-        "port freed",
+        "device", "int4", "engine", "finite", "answer", "variety", "speed", "page answer", "page grows",
+        "second turn", "port freed",
     ]  # fmt: skip
 
 
@@ -42,6 +42,11 @@ def test_good_measurements_are_good():
         ({"devices": {}}, ["device"]),
         ({"int4": {"packed": 7, "expected": 8}}, ["int4"]),
         ({"int4": {"packed": 0, "expected": 0}}, ["int4"]),
+        ({"engine": {"name": "torch", "layers": 8, "worst": 40.0, "wrong": ["a.dense"]}}, ["engine"]),
+        ({"engine": {"name": "torch", "layers": 0, "worst": 0.0, "wrong": []}}, ["engine"]),
+        ({"engine": {"name": "torch"}}, ["engine"]),
+        ({"engine": {}}, ["engine"]),
+        ({"engine": {"name": "upstream"}}, []),
         ({"nonfinite_logits": 1}, ["finite"]),
         ({"tokens": 0, "distinct_tokens": 0, "answer": ""}, ["finite"]),
         ({"answer": " \n"}, ["answer"]),
@@ -107,9 +112,11 @@ def test_expected_is_a_text_or_a_regular_expression(answer, expected, found):
         ("OutOfMemoryError: CUDA out of memory. Tried to allocate 214 MiB", {"cuda": GPU}, "cuda",
          "GPU memory ran out; 4.0 GiB of 6.0 GiB were free before the load", "close what uses the GPU"),
         ("AcceleratorError: CUDA error: no kernel image is available", {"cuda": {**GPU, "capability": "12.0"}}, "cuda",
-         "compute capability 12.0", "another GPU"),
+         "compute capability 12.0", "-e chatglm_engine=torch"),
+        ("AcceleratorError: CUDA error: no kernel image is available",
+         {"cuda": {**GPU, "capability": "3.0"}, "engine": {"name": "torch"}}, "cuda", "capability 3.0", "another GPU"),
         ("AttributeError: 'NoneType' object has no attribute 'int4WeightExtractionHalf'",
-         {"cuda": {**GPU, "capability": "9.0"}}, "cuda", "compute capability 9.0", "another GPU"),
+         {"cuda": {**GPU, "capability": "9.0"}}, "cuda", "compute capability 9.0", "-e chatglm_engine=torch"),
         ("AttributeError: 'NoneType' object has no attribute 'int4WeightExtractionHalf'",
          {"cuda": GPU, "cpm_kernels": {"import": "ModuleNotFoundError: No module named 'pkg_resources'"}}, "cuda",
          "cpm_kernels cannot be imported: ModuleNotFoundError: No module named 'pkg_resources'", "role virtualenv"),

@@ -46,6 +46,7 @@ def params(tmp_path):
         "password_file": str(tmp_path / "state" / "page_password"),
         "record": str(tmp_path / "state" / "web_demo_patch.json"),
         "launcher": {"path": str(tmp_path / "bin" / "chatglm-run"), "content": "#!/bin/sh\n"},
+        "engine": {"path": str(tmp_path / "lib" / "engine"), "files": {"__init__.py": "from . import a\n", "a.py": ""}},
         "state": "patched",
     }
 
@@ -242,8 +243,8 @@ def test_real_run(params):
     assert "web_demo.py, line 1" in result["msg"]
 
 
-def test_launcher_sets_the_environment(tmp_path):
-    home = tmp_path / "a home"
+def installation(home):
+    """An installed home, as far as the launcher looks; returns the launcher."""
     (home / "bin").mkdir(parents=True)
     (home / "venv" / "bin").mkdir(parents=True)
     script = home / "bin" / "chatglm-run"
@@ -259,6 +260,12 @@ def test_launcher_sets_the_environment(tmp_path):
     sums = home / "state" / "weights.sha256"
     sums.write_text(f"{hashlib.sha256(code.read_bytes()).hexdigest()}  ../models/m/modeling.py\n")
     (home / "state" / "proof.json").write_text("{}")
+    return script
+
+
+def test_launcher_sets_the_environment(tmp_path):
+    home = tmp_path / "a home"
+    script = installation(home)
     link = tmp_path / "link"
     link.symlink_to(script)
     env = {
@@ -341,6 +348,7 @@ def test_launcher_sets_the_environment(tmp_path):
     assert not (home / "cache" / "huggingface" / "modules").exists()
 
     # The model's code and tokenizer are not run unless they are as they were verified.
+    code, sums = home / "models" / "m" / "modeling.py", home / "state" / "weights.sha256"
     for spoil in (lambda: code.write_text("evil\n"), code.unlink, lambda: sums.write_text(""), sums.unlink):
         spoil()
         done = subprocess.run([script, "echo", "started"], env=env, capture_output=True, text=True)
@@ -359,7 +367,11 @@ def test_the_role_fills_in_the_launcher(tmp_path):
     play = {
         "hosts": "localhost",
         "gather_facts": False,
-        "vars": {**settings, "chatglm_plan": {"device": "cuda", "gpu": gpu}, "chatglm_host": {"gpus": [gpu, gpu]}},
+        "vars": {
+            **settings,
+            "chatglm_plan": {"device": "cuda", "gpu": gpu, "engine": "torch"},
+            "chatglm_host": {"gpus": [gpu, gpu]},
+        },
         "vars_files": [str(LAUNCHER.parents[2] / "chatglm" / "vars" / "main.yml")],
         "roles": ["web_demo"],
     }
@@ -376,6 +388,36 @@ def test_the_role_fills_in_the_launcher(tmp_path):
         "app=streamlit",
         "listen=127.0.0.9 port=8501",
         "gpu=GPU-1",
+        "engine=torch",
     ]
+    package = LAUNCHER.parents[3] / "engine"
+    assert {path.name: path.read_text() for path in (home / "lib" / "engine").iterdir()} == {
+        path.name: path.read_text() for path in package.glob("*.py")
+    }
     assert (home / "state" / "web_demo2_patch.json").exists()
     assert f'("{home}/models/m").cuda()' in (home / "source" / "web_demo2.py").read_text()
+
+
+@pytest.mark.parametrize("app", ["web_demo", "openai_api", "streamlit"])
+@pytest.mark.parametrize("engine", ["torch", "upstream"])
+def test_the_launcher_attaches_the_engine_before_the_script_runs(tmp_path, app, engine):
+    home = tmp_path / "ho 'me"
+    script = installation(home)
+    text = script.read_text().replace("\nengine=upstream\n", f"\nengine={engine}\n")
+    script.write_text(text.replace("\napp=web_demo\n", f"\napp={app}\n"))
+    python = home / "venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (home / "source").mkdir()
+    look = "import os, sys\nassert not any(p.endswith('/lib') and 'ho ' in p for p in sys.path)\n"
+    for name in ("web_demo.py", "openai_api.py", "web_demo2.py"):
+        (home / "source" / name).write_text(look + "print('script', os.environ['CHATGLM_ENGINE'])\n")
+    package = home / "lib" / "engine"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("from .part import hook\n")
+    (package / "part.py").write_text("def hook():\n    print('attached')\n")
+    done = subprocess.run([script], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+    said = [f"script {engine}"] if app != "streamlit" else []  # which is not installed here, and ends behind the hook
+    assert (done.stdout.splitlines(), "No module named 'streamlit'" in done.stderr) == (
+        (["attached"] if engine == "torch" else []) + said,
+        app == "streamlit",
+    )
