@@ -153,6 +153,10 @@ def test_everything_that_is_executed_is_refused_or_mended(site, ran):
     put(HOME / "bin" / "uv", shell(ran, "uv"), 0o755)
     launcher = HOME / "bin" / "chatglm-run"
     put(launcher, launcher.read_text().replace("set -eu\n", f"set -eu\necho launcher >> {ran}\n"), 0o755)
+    # The int4 engine, and what would stand in front of its packages.
+    engine = HOME / "lib" / "engine" / "int4.py"
+    put(engine, engine.read_text() + evil(ran, "the engine"))
+    put(HOME / "lib" / "torch.py", evil(ran, "a file beside the engine"))
     # The clone: what git would run, and what Python would import from the demo's folder.
     git = ["git", "-C", SOURCE, "config"]
     program = ran.with_name("program")
@@ -173,6 +177,7 @@ def test_everything_that_is_executed_is_refused_or_mended(site, ran):
         assert status == 0, text[-5000:]
         # Mended.
         assert "evil" not in launcher.read_text()
+        assert "the engine" not in engine.read_text().splitlines()[-1]
         assert (HOME / "bin" / "uv").read_bytes()[:4] == b"\x7fELF"
         assert b"open(" not in (MODEL / "modeling_chatglm.py").read_bytes()[-200:]
         assert "a package" not in (packages / "gradio" / "utils.py").read_text()

@@ -14,6 +14,7 @@ import concurrent.futures
 import ctypes
 import importlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import resource
@@ -117,12 +118,13 @@ def wants_cpm_kernels(folder: str) -> bool:
         return False
 
 
-def load_engine(name: str) -> Any:
+def load_engine() -> Any:
     """Attach the engine to what is loaded from now on, as the launcher does for the demo; return its package."""
-    folder = os.path.join(os.path.dirname(os.environ["VIRTUAL_ENV"]), "lib")
-    sys.path.insert(0, folder)
-    package = importlib.import_module("engine")
-    sys.path.remove(folder)
+    path = os.path.join(os.path.dirname(os.environ["VIRTUAL_ENV"]), "lib", "engine", "__init__.py")
+    spec: Any = importlib.util.spec_from_file_location("engine", path)
+    package: Any = importlib.util.module_from_spec(spec)
+    sys.modules["engine"] = package
+    spec.loader.exec_module(package)
     package.hook()
     return package
 
@@ -248,7 +250,7 @@ def run(request: dict[str, Any], report: dict[str, Any], phase: Any) -> None:
     transformers = importlib.import_module("transformers")
     name = os.environ.get("CHATGLM_ENGINE", "upstream")
     report["engine"] = {"name": name}
-    engine = None if name == "upstream" else load_engine(name)
+    engine = None if name == "upstream" else load_engine()
     report["import_seconds"] = round(time.monotonic() - started, 3)
 
     cuda = request["device"] == "cuda"

@@ -84,6 +84,7 @@ def patch(params, **change):
         "port": 7861,
         "password": "",
         "password_file": "",
+        "engine": None,
         "to_be_restored": False,
         "record": params["patches"] + "/web_demo_patch.json",
         "launcher": None,

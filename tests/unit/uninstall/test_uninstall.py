@@ -40,6 +40,7 @@ MINE = {
     "state/mine.json": "yours",
     "state/service/mine.log": "yours",
     "lib/chatglm/mine.txt": "yours",
+    "lib/engine/mine.txt": "yours",
     "models/tiny/notes.md": "yours",
     "models/other/weights.bin": "yours",
     "source/mine.py": "yours",
@@ -93,6 +94,7 @@ class Host:
                 "password": "", "password_file": "", "to_be_restored": False,
                 "record": str(self.home / "state" / "web_demo_patch.json"),
                 "launcher": {"path": str(self.home / "bin" / "chatglm-run"), "content": LAUNCHER},
+                "engine": {"path": str(self.home / "lib" / "engine"), "files": {"__init__.py": "", "int4.py": ""}},
             }, False,
         )  # fmt: skip
         site = Site(self.home)

@@ -414,7 +414,8 @@ def test_the_launcher_attaches_the_engine_before_the_script_runs(tmp_path, app, 
     package = home / "lib" / "engine"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("from .part import hook\n")
-    (package / "part.py").write_text("def hook():\n    print('attached')\n")
+    (package / "part.py").write_text("import colorsys\n\n\ndef hook():\n    print('attached')\n")
+    (package.parent / "colorsys.py").write_text("print('evil')\n")  # in front of a module of Python's own
     done = subprocess.run([script], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
     said = [f"script {engine}"] if app != "streamlit" else []  # which is not installed here, and ends behind the hook
     assert (done.stdout.splitlines(), "No module named 'streamlit'" in done.stderr) == (
