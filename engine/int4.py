@@ -44,28 +44,27 @@ def forward(module: Any, inputs: torch.Tensor) -> torch.Tensor:
 
 
 def product(inputs: torch.Tensor, packed: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """Return inputs W^T, [rows, in] to [rows, out], in the type of ``inputs``."""
+    """Return inputs W^T, [rows, in] to [rows, out], in the type of ``inputs``. For answers, not for training."""
     half = packed.shape[1]
     # The slices hold all even columns, then all odd ones: cheaper than to interleave them, and the sum is the same.
     inputs = torch.cat((inputs[:, 0::2], inputs[:, 1::2]), dim=1)
     size = SLICE.get(inputs.device.type, SLICE["cuda"])
     height = min(packed.shape[0], max(1, size // (2 * half * inputs.element_size())))
     unpacked = inputs.new_empty(height, 2 * half)
-    left, right = unpacked.split(half, dim=1)
+    left, right = unpacked[:, :half], unpacked[:, half:]
     result = inputs.new_empty(inputs.shape[0], packed.shape[0])
     scale = scale.to(inputs.dtype)
     # Sums of bare nibbles overflow in fp16, so there the weights are scaled first; float32 has room, and one pass less.
     first = inputs.dtype != torch.float32
-    for part, factors, target in zip(
-        packed.split(height), scale.split(height), result.split(height, dim=1), strict=True
-    ):
+    for start in range(0, packed.shape[0], height):
+        part, factors = packed[start : start + height], scale[start : start + height]
         count = part.shape[0]
         for nibbles, into in ((part >> 4, left[:count]), ((part << 4) >> 4, right[:count])):
             if first:
                 torch.mul(nibbles, factors[:, None], out=into)
             else:
                 into.copy_(nibbles)
-        target.copy_(inputs @ unpacked[:count].T)
+        result[:, start : start + count] = inputs @ unpacked[:count].T
     return result if first else result.mul_(scale)
 
 

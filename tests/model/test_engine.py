@@ -111,6 +111,15 @@ def test_attaching_changes_nothing_but_forward():
         model(inputs)
 
 
+def test_a_call_outside_of_inference_mode_works_and_no_gradient_is_made_up(monkeypatch):
+    monkeypatch.setitem(int4.SLICE, "cpu", 64 << 10)  # a buffer for several slices
+    module, inputs = engine.attach(layer(), "torch"), torch.randn(3, 256)
+    answer = module(inputs.clone().requires_grad_())
+    assert torch.equal(answer.detach(), module(inputs))
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        answer.sum().backward()
+
+
 @pytest.mark.parametrize("unlike", ["bits", "rows", "scales"])
 def test_other_layers_are_refused(unlike):
     module = layer()
