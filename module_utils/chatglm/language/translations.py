@@ -55,6 +55,49 @@ CHINESE = {
         "请报告：附上这段文字、在项目目录里执行 git log -1 的输出、文件 {0}，"
         "以及同一命令末尾加 -vvv 时的输出；这些都不含密码"
     ),
+    # warnings and reasons
+    "{} is not this installation's and stays; the command is {}": "{0} 不是本安装的，保持不动；命令是 {1}",
+    "run the play again: it looks at that unit, and says what to do": "再运行一次：它会查看那个单元，并说明该做什么",
+    "its digest is not known, and no hub could be asked for it": "不知道它的摘要，也问不到任何 hub",
+    "the revision has no files": "这个版本里没有文件",
+    "{} is no intact record, and is not used": "{0} 不是完好的记录，不予使用",
+    "{} is built anew without the packages that were added by hand: {}": "{0} 重新建立，手工加装的软件包不再包含：{1}",
+    "{} was at {}, which is kept as branch {}": "{0} 原在 {1}，已保留为分支 {2}",
+    "{} was on branch {}, which is kept": "{0} 原在分支 {1}，该分支保留",
+    "git could not read {} ({}): rebuilt; the old .git is {}": "git 读不了 {0}（{1}）：已重建；旧的 .git 在 {2}",
+    "the file system of {} has no locks: see to it that no second run is at work there": (
+        "{0} 所在的文件系统没有锁：请确保没有另一次运行同时在那里工作"
+    ),
+    "{}; a proof is due, which needs the port": "{0}；需要重新验证，而验证要用这个端口",
+    "{} is missing ({})": "{0} 缺失（{1}）",
+    "{} is damaged: {} bytes, it begins {}": "{0} 已损坏：{1} 字节，开头是 {2}",
+    "{} is dropped: {} has no such argument": "去掉了 {0}：{1} 没有这个参数",
+    "the load of {} is left as it is: another model": "{0} 的加载保持原样：是另一个模型",
+    "{} is dropped: the model is int4 already, and is placed after its load": (
+        "去掉了 {0}：模型已经是 int4，加载之后才放到设备上"
+    ),
+    "{} is left as it is": "{0} 保持原样",
+    "the model is loaded on one GPU: several need accelerate, which is not installed, and int4 fits into one": (
+        "模型加载到一块 GPU 上：用多块需要 accelerate，这里没有安装，而 int4 一块就放得下"
+    ),
+    "your own edit is kept; the settings would have made it {} instead of {}": (
+        "保留了你自己的改动；按设置本应是 {0}，而不是 {1}"
+    ),
+    "its size too, which is part of what is hashed": "还有它的大小，那也是摘要的一部分",
+    "there, but its digest is not known: the hub will be asked": "已在，但不知道它的摘要：将询问 hub",
+    "it answers with commit {} instead of the pinned revision {}": "它给出的是提交 {0}，而不是锁定的版本 {1}",
+    "{} is not an http or https address": "{0} 不是 http 或 https 地址",
+    "the proxy {} is not an http:// proxy: the only kind supported": "代理 {0} 不是 http:// 代理：只支持这一种",
+    "the certificate of {} is not trusted ({}): an intercepting proxy, or a wrong host": (
+        "{0} 的证书不受信任（{1}）：有拦截流量的代理，或者主机不对"
+    ),
+    "the certificate of {} is outside its dates ({}); this host's clock says {}": (
+        "{0} 的证书不在有效期内（{1}）；本机时钟显示 {2}"
+    ),
+    "the listing at {} is longer than {} bytes": "{0} 的列表超过 {1} 字节",
+    "what is there is not whole": "已有的部分不完整",
+    "there is no {}": "没有 {0}",
+    "it gives the whole file where a part is asked for": "要的是一部分，它却给出整个文件",
     # the service
     "{} belongs to the installation in {}": "{0} 属于 {1} 里的安装",
     "{} is this installation's command; in terminals that are open now its short name, chatglm, is not found": (
@@ -501,9 +544,8 @@ CHINESE = {
     "everything under {} to belong to {} (left by a run with sudo?)": (
         "{0} 下的一切都属于 {1}（是用 sudo 运行时留下的吗？）"
     ),
-    "{} is {}": "{0} 是{1}",
-    "mounted noexec": "以 noexec 方式挂载的",
-    "of type {}": " {0} 类型的",
+    "{} is mounted noexec": "{0} 是以 noexec 方式挂载的",
+    "{} is of type {}": "{0} 是 {1} 类型的",
     "a file system for {} that runs programs and holds symbolic links": "能运行程序、能放符号链接的文件系统，给 {0} 用",
     "choose another place: -e chatglm_home=PATH": "换个地方：-e chatglm_home=路径",
     "an answer within 5 s": "5 秒内有回答",

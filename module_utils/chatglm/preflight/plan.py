@@ -502,11 +502,12 @@ def home_refusals(facts: dict[str, Any], settings: Settings) -> list[Refusal]:
             )
         )
     if "noexec" in disk["options"] or disk["type"] in NO_SYMLINK_TYPES:
-        what = "mounted noexec" if "noexec" in disk["options"] else f"of type {disk['type']}"
         refusals.append(
             Refusal(
                 "home_file_system",
-                f"{disk['mount']} is {what}",
+                f"{disk['mount']} is mounted noexec"
+                if "noexec" in disk["options"]
+                else f"{disk['mount']} is of type {disk['type']}",
                 f"a file system for {home} that runs programs and holds symbolic links",
                 "choose another place: -e chatglm_home=PATH",
             )
