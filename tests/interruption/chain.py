@@ -33,7 +33,8 @@ from ansible.module_utils.chatglm.virtualenv import python_env
 from ansible.module_utils.chatglm.web_demo.record import Record
 
 MARKER = "CHATGLM_INTERRUPTION"
-CODE = ("library", "module_utils", "filter_plugins", "roles", "playbooks", "inventory", "site.yml", "ansible.cfg")
+CODE = ("engine", "library", "module_utils", "filter_plugins", "roles", "playbooks", "inventory", "site.yml")
+CODE += ("ansible.cfg",)
 # uv's own notes of where and when a package was installed from, and what lists them; their content is compared by
 # python_env.content_digest.
 NOTES = ("RECORD", "uv_cache.json", "direct_url.json", "INSTALLER", "REQUESTED", python_env.STAMP)
