@@ -83,7 +83,9 @@ options:
         type: str
         required: true
   engine:
-    description: The package that multiplies int4 weights, for the launcher to take; written in the same way.
+    description:
+      - The package that multiplies int4 weights, for the launcher to take; written in the same way. What else is in its
+        folder, where Python would take it for a part of the package, is put aside, and told.
     type: dict
     suboptions:
       path:
@@ -160,6 +162,7 @@ warnings:
   elements: str
 """
 
+import contextlib
 import os
 from dataclasses import dataclass, field
 from shlex import quote
@@ -169,7 +172,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.chatglm.core import lock
 from ansible.module_utils.chatglm.core.addresses import loopback
 from ansible.module_utils.chatglm.core.failure import Failure
-from ansible.module_utils.chatglm.core.files import read_json, sha256_bytes, unusable, write_atomic, write_json
+from ansible.module_utils.chatglm.core.files import (
+    put_aside,
+    read_json,
+    sha256_bytes,
+    unusable,
+    write_atomic,
+    write_json,
+)
 from ansible.module_utils.chatglm.core.guard import guarded, unforeseen
 from ansible.module_utils.chatglm.web_demo.edit import Settings
 from ansible.module_utils.chatglm.web_demo.patch import revert, settle
@@ -231,6 +241,7 @@ class Work:
         result: what the module returns, with warnings.
         outcome: what the script shall be, None where there is none.
         written: path, bytes and mode of what of launcher and engine is not as it shall be.
+        aside: names in the engine's folder that are not the engine's.
         secret: whether the password's file is another than it shall be.
 
     """
@@ -242,6 +253,7 @@ class Work:
     result: dict[str, Any] = field(default_factory=lambda: {"changed": False, "edits": [], "diff": [], "warnings": []})
     outcome: Outcome | None = None
     written: list[tuple[str, bytes, int]] = field(default_factory=list)
+    aside: list[str] = field(default_factory=list)
     secret: bool = False
 
     @property
@@ -327,6 +339,14 @@ def _plan_others(params: dict[str, Any], work: Work) -> None:
         if old != text or (mode & 0o100 and not os.access(path, os.X_OK)):
             work.result["changed"] = True
             work.written.append((path, text, mode))
+    if params["engine"]:
+        folder = params["engine"]["path"]
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            work.aside = sorted({*os.listdir(folder)} - {*params["engine"]["files"], "__pycache__"})
+        work.result["changed"] |= bool(work.aside)
+        warnings = work.result["warnings"]
+        for name in work.aside:
+            warnings.append(f"{folder}/{name} is not the engine's: moved to {folder}.kept")
     if params["password_file"] and (_read(params["password_file"]) or b"") != params["password"].encode():
         work.result["changed"] = work.secret = True
     if not params["password"] and not loopback(params["listen"]):
@@ -360,6 +380,11 @@ def act(params: dict[str, Any], work: Work) -> None:
         _write(params["password_file"], params["password"].encode(), 0o600)
     elif work.secret:
         os.unlink(params["password_file"])
+    for name in work.aside:
+        try:
+            put_aside(params["engine"]["path"], name, f"{params['engine']['path']}.kept")
+        except OSError as error:
+            raise unusable(error, params["engine"]["path"]) from None
     for path, data, mode in work.written:
         _write(path, data, mode)
 

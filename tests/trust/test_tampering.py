@@ -157,6 +157,7 @@ def test_everything_that_is_executed_is_refused_or_mended(site, ran):
     engine = HOME / "lib" / "engine" / "int4.py"
     put(engine, engine.read_text() + evil(ran, "the engine"))
     put(HOME / "lib" / "torch.py", evil(ran, "a file beside the engine"))
+    put(engine.with_suffix("") / "__init__.py", evil(ran, "a folder in front of the engine's module"))
     # The clone: what git would run, and what Python would import from the demo's folder.
     git = ["git", "-C", SOURCE, "config"]
     program = ran.with_name("program")
@@ -178,6 +179,10 @@ def test_everything_that_is_executed_is_refused_or_mended(site, ran):
         # Mended.
         assert "evil" not in launcher.read_text()
         assert "the engine" not in engine.read_text().splitlines()[-1]
+        assert sorted(path.name for path in engine.parent.iterdir() if path.name != "__pycache__") == [
+            "__init__.py",
+            "int4.py",
+        ]
         assert (HOME / "bin" / "uv").read_bytes()[:4] == b"\x7fELF"
         assert b"open(" not in (MODEL / "modeling_chatglm.py").read_bytes()[-200:]
         assert "a package" not in (packages / "gradio" / "utils.py").read_text()

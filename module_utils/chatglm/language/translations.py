@@ -58,6 +58,7 @@ CHINESE = {
     # warnings and reasons
     "{} is not this installation's and stays; the command is {}": "{0} 不是本安装的，保持不动；命令是 {1}",
     "run the play again: it looks at that unit, and says what to do": "再运行一次：它会查看那个单元，并说明该做什么",
+    "{} is not the engine's: moved to {}": "{0} 不属于 int4 引擎：移到 {1}",
     "its digest is not known, and no hub could be asked for it": "不知道它的摘要，也问不到任何 hub",
     "the revision has no files": "这个版本里没有文件",
     "{} is no intact record, and is not used": "{0} 不是完好的记录，不予使用",

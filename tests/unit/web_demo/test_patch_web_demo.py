@@ -65,6 +65,23 @@ def both(params, tmp_path):
     return real
 
 
+def test_what_would_stand_in_front_of_the_engine_is_put_aside(params, tmp_path):
+    both(params, tmp_path)
+    folder = tmp_path / "lib" / "engine"
+    (folder / "a").mkdir()
+    (folder / "a" / "__init__.py").write_text("mine")
+    (folder / "a.so").write_text("also mine")
+    (folder / "__pycache__").mkdir()
+    found = both(params, tmp_path)
+    assert found["changed"]
+    assert found["warnings"] == [
+        f"{folder}/{name} is not the engine's: moved to {folder}.kept" for name in ("a", "a.so")
+    ]
+    assert sorted(path.name for path in folder.iterdir()) == ["__init__.py", "__pycache__", "a.py"]
+    assert (tmp_path / "lib" / "engine.kept" / "a" / "__init__.py").read_text() == "mine"
+    assert not both(params, tmp_path)["changed"]
+
+
 def test_patch_again_other_settings_and_back(params, tmp_path):
     first = both(params, tmp_path)
     assert first["changed"]
