@@ -1,7 +1,7 @@
 """The catalogue of what users read, in English and Simplified Chinese: one entry a message.
 
-The doctor's texts stand with its checks (doctor/checks.py). tests/unit/language/ demands both languages of every entry,
-with the same placeholders.
+The doctor's texts stand with its checks (doctor/, a file a stage). tests/unit/language/ demands both languages of every
+entry, with the same placeholders.
 
 Runs on the host's own Python, which may be as old as 3.8.
 """
