@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.chatglm.core.failure import Failure
+from ansible.module_utils.chatglm.core.processes import isolated
 from ansible.module_utils.chatglm.smoke_test.streamlit_page import Streamlit
 from conftest import ARTIFACTS, HOME, ROOT, free_port, launched
 from playwright.sync_api import expect
@@ -250,7 +251,7 @@ def test_what_carries_the_messages_ends_with_who_asked_before_the_page_has_answe
         "from chatglm.smoke_test.streamlit_page import Streamlit\n"
         f"Streamlit({serve(b'', asked := [])!r}, 60, {str(HOME)!r}).open(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", script]) as program:
+    with subprocess.Popen(isolated(sys.executable, "-c", script)) as program:
         deadline = time.monotonic() + 30
         while not asked:
             assert time.monotonic() < deadline
