@@ -705,8 +705,7 @@ def make_plan(facts: dict[str, Any], settings: Settings) -> Outcome:
     plan = None if refusals else replace(seen, device="cuda" if gpu else "cpu")
     return Outcome(
         plan,
-        plan
-        or likely_plan(facts, settings, Plan("", gpu, python, torch, TRANSFORMERS, cuda, component, engine, notes)),
+        plan or likely_plan(facts, settings, seen),
         refusals,
         warnings,
         report(facts, settings, plan=plan, gpu=gpu, python=python, torch=torch, notes=notes, warnings=warnings),
