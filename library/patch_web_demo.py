@@ -346,7 +346,7 @@ def _plan_others(params: dict[str, Any], work: Work) -> None:
         work.result["changed"] |= bool(work.aside)
         warnings = work.result["warnings"]
         for name in work.aside:
-            warnings.append(f"{folder}/{name} is not the engine's: moved to {folder}.kept")
+            warnings.append(f"{folder}/{name} is not the engine's: it goes to {folder}.kept")
     if params["password_file"] and (_read(params["password_file"]) or b"") != params["password"].encode():
         work.result["changed"] = work.secret = True
     if not params["password"] and not loopback(params["listen"]):

@@ -254,6 +254,12 @@ MESSAGES: Mapping[str, Text] = {
         "计算能力 {capability}：上游的 int4 内核没有适合它的代码，所以在它上面运行的是本项目用纯 torch 写的引擎："
         "慢一些，显存略省，还没有在这种显卡上试过。",
     ),
+    "capacity.torch": Text(
+        "compute capability {capability}: neither pinned torch build holds code for it."
+        " To do: -e chatglm_device=cpu (slow), or another card.",
+        "计算能力 {capability}：锁定的两个 torch 版本都没有适合它的代码。"
+        "处理：-e chatglm_device=cpu（很慢），或换一块显卡。",
+    ),
     "capacity.none": Text(
         'no GPU was found. For a card that is not here: -e capacity_gpu="RTX 3060" -e capacity_memory_gb=6',
         '本机没有找到 GPU。要计算不在本机的显卡：-e capacity_gpu="RTX 3060" -e capacity_memory_gb=6',

@@ -58,7 +58,7 @@ CHINESE = {
     # warnings and reasons
     "{} is not this installation's and stays; the command is {}": "{0} 不是本安装的，保持不动；命令是 {1}",
     "run the play again: it looks at that unit, and says what to do": "再运行一次：它会查看那个单元，并说明该做什么",
-    "{} is not the engine's: moved to {}": "{0} 不属于 int4 引擎：移到 {1}",
+    "{} is not the engine's: it goes to {}": "{0} 不属于 int4 引擎：移到 {1}",
     "its digest is not known, and no hub could be asked for it": "不知道它的摘要，也问不到任何 hub",
     "the revision has no files": "这个版本里没有文件",
     "{} is no intact record, and is not used": "{0} 不是完好的记录，不予使用",
@@ -1162,9 +1162,12 @@ CHINESE = {
     "{}: {} of {} layers compute wrongly, the first {}": "{0}：{2} 层中有 {1} 层算错，第一个是 {3}",
     "{}: {} layers compared, the largest error {} of what is allowed": "{0}：比较了 {1} 层，最大误差是允许值的 {2}",
     "every layer within the bounds of rounding (engine/int4.py)": "每一层都在舍入误差之内（engine/int4.py）",
-    "run the play again with -e chatglm_engine=upstream (for GTX 10 to RTX 40, or a CPU with gcc), or with -e "
+    "run the play again with -e chatglm_engine=upstream on a GTX 10 to RTX 40, on another card with -e "
     "chatglm_device=cpu": (
-        "加 -e chatglm_engine=upstream 再运行一次（GTX 10 到 RTX 40，或有 gcc 的 CPU），或加 -e chatglm_device=cpu"
+        "在 GTX 10 到 RTX 40 上加 -e chatglm_engine=upstream 再运行一次，在别的显卡上加 -e chatglm_device=cpu"
+    ),
+    "run the play again with -e chatglm_engine=upstream (it needs gcc)": (
+        "加 -e chatglm_engine=upstream 再运行一次（需要 gcc）"
     ),
     "cpm_kernels cannot be imported: {}": "cpm_kernels 导入不了：{0}",
     "cpm_kernels with setuptools below 81 (it needs pkg_resources)": (

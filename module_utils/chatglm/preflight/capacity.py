@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 
 from ansible.module_utils.chatglm.core.nvidia import INT4_CAPABILITIES
 from ansible.module_utils.chatglm.language.messages import say, width
+from ansible.module_utils.chatglm.preflight.plan import torch_build
 
 GIB = 1024**3
 MIB = 1024**2
@@ -179,14 +180,16 @@ def judge(gpu: dict[str, Any]) -> dict[str, Any]:
     free = int(gpu["memory_free"]) if known else max(0, total - DESKTOP)
     number = gpu.get("capability") or capability(str(gpu.get("name") or ""))
     kernels = not number or number in INT4_CAPABILITIES
+    torch = not number or bool(torch_build(number))
     prompt, held = longest(free, "prompt"), longest(free, "conversation")
     alone = longest(total, "conversation")
-    fits = held >= QUESTION
-    advice = [] if kernels else ["kernels"]
+    room = held >= QUESTION
+    fits = room and torch
+    advice = [] if kernels else ["kernels" if torch else "torch"]
     if total and alone < QUESTION:
         advice.append("card_small")
     elif known and total - free > 0.3 * GIB and held < min(alone, TRAINED):
-        advice.append("desktop" if fits else "desktop_full")
+        advice.append("desktop" if room else "desktop_full")
     elif not known:
         advice.append("assumed")
     if fits and held < TRAINED:

@@ -485,7 +485,7 @@ def judge_model(model: dict[str, Any], demands: Demands) -> list[Verdict]:
             "point chatglm_model_repo at an int4 model",
         )
     )
-    verdicts.append(judge_engine(model.get("engine") or {}))
+    verdicts.append(judge_engine(model.get("engine") or {}, demands.device))
     broken = model.get("nonfinite_logits", 0)
     verdicts.append(
         Verdict(
@@ -525,7 +525,7 @@ def judge_model(model: dict[str, Any], demands: Demands) -> list[Verdict]:
     return [cleared(verdict) for verdict in verdicts]
 
 
-def judge_engine(engine: dict[str, Any]) -> Verdict:
+def judge_engine(engine: dict[str, Any], device: str) -> Verdict:
     """Judge how the engine's layers compare with float64 on the same weights; upstream's are judged by answers."""
     name, wrong, layers = engine.get("name"), engine.get("wrong"), engine.get("layers")
     if name == "upstream":
@@ -539,7 +539,9 @@ def judge_engine(engine: dict[str, Any]) -> Verdict:
         bool(name and layers) and wrong == [],
         found,
         "every layer within the bounds of rounding (engine/int4.py)",
-        "run the play again with -e chatglm_engine=upstream (for GTX 10 to RTX 40, or a CPU with gcc), or with "
+        "run the play again with -e chatglm_engine=upstream (it needs gcc)"
+        if device == "cpu"
+        else "run the play again with -e chatglm_engine=upstream on a GTX 10 to RTX 40, on another card with "
         "-e chatglm_device=cpu",
         files=False,
         yours=True,

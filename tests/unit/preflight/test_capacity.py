@@ -78,6 +78,8 @@ def card(total, free=None, name="GeForce", **more):
         (card(24, 23.5, name="NVIDIA GeForce RTX 5090"), True, ["kernels"]),
         (card(80, 79.5, name="NVIDIA H100 80GB HBM3"), True, ["kernels"]),
         (card(12, 11.9, name="whatever", capability="12.0"), True, ["kernels"]),
+        (card(12, 11.9, name="Tesla K80", capability="3.7"), False, ["torch"]),
+        (card(12, 5.0, name="Tesla K80", capability="3.7"), False, ["torch", "desktop"]),
         ({"name": "", "memory_total": None, "memory_free": None}, False, ["assumed"]),
     ],
 )

@@ -418,3 +418,10 @@ def test_who_can_mend_it(text, found, yours):
 def test_the_pinned_revision_is_the_settings():
     defaults = ROOT / "roles" / "chatglm" / "defaults" / "main.yml"
     assert f"\nchatglm_model_revision: {smoke.PINNED_REVISION}\n" in defaults.read_text()
+
+
+@pytest.mark.parametrize(("device", "other"), [("cuda", True), ("cpu", False)])
+def test_what_helps_where_the_engine_computes_wrongly_is_not_what_was_run(device, other):
+    verdict = smoke.judge_engine({"name": "torch", "layers": 8, "worst": 40.0, "wrong": ["a"]}, device)
+    assert "-e chatglm_engine=upstream" in verdict.remedy
+    assert ("-e chatglm_device=cpu" in verdict.remedy) is other

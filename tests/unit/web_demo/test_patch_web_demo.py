@@ -75,7 +75,7 @@ def test_what_would_stand_in_front_of_the_engine_is_put_aside(params, tmp_path):
     found = both(params, tmp_path)
     assert found["changed"]
     assert found["warnings"] == [
-        f"{folder}/{name} is not the engine's: moved to {folder}.kept" for name in ("a", "a.so")
+        f"{folder}/{name} is not the engine's: it goes to {folder}.kept" for name in ("a", "a.so")
     ]
     assert sorted(path.name for path in folder.iterdir()) == ["__init__.py", "__pycache__", "a.py"]
     assert (tmp_path / "lib" / "engine.kept" / "a" / "__init__.py").read_text() == "mine"
