@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.chatglm.core.processes import listener
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +57,41 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+# The text of a bubble, once the page has painted what had come until then.
+PAINTED = """([chat, index]) => new Promise(done => requestAnimationFrame(() => setTimeout(() => {
+    const bubble = document.querySelectorAll(`[data-testid="${chat}"]`)[index];
+    done(bubble ? bubble.innerText.trim() : "");
+})))"""
+
+
+def growth(tab, url, chat, index, end):
+    """Return the texts that the answer goes through, until one holds ``end``.
+
+    The server computes in slices, and the page paints after each: how quick either of them is does not matter.
+
+    Args:
+        tab: where a question has just been sent.
+        url: the server's address.
+        chat: test id of the bubbles.
+        index: place of the answer's bubble among them.
+        end: words with which the answer is complete.
+
+    """
+    pid, texts, limit = listener(int(url.rpartition(":")[2]))[0], [""], time.monotonic() + 120
+    try:
+        while end not in texts[-1]:
+            assert time.monotonic() < limit, texts
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.02)
+            os.kill(pid, signal.SIGSTOP)
+            text = tab.evaluate(PAINTED, [chat, index])
+            if text != texts[-1]:
+                texts.append(text)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    return texts[1:]
 
 
 def wait_for(url, demo, log):
