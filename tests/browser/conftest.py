@@ -40,7 +40,7 @@ mixin, processors = transformers.GenerationMixin, transformers.LogitsProcessorLi
 warper, process, pause, left = mixin._get_logits_warper, processors.__call__, [0], [0]
 def told(self, config, *rest):
     print("asked:", config.max_length, config.do_sample, config.top_p, config.temperature, flush=True)
-    pause[0], left[0] = 0.5 if config.top_p == 0.125 else 0, 8 if config.top_p == 0.375 else 0
+    pause[0], left[0] = 1.5 if config.top_p == 0.125 else 0, 8 if config.top_p == 0.375 else 0
     return warper(self, config, *rest)
 def slow(self, *args, **kwargs):
     time.sleep(pause[0])

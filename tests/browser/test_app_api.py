@@ -168,12 +168,12 @@ def test_one_after_the_other_and_none_for_who_has_left(client):
     for _ in range(5):
         start = time.monotonic()
         client.models.list()
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 20
         next(parts)
     assert second == []
     first.close()
-    # The first answer would have taken ten seconds more.
-    asking.join(8)
+    # The first answer would have taken a minute more.
+    asking.join(30)
     assert second, "the answer to a client that has left still holds the model"
 
 
@@ -182,7 +182,7 @@ def test_the_whole_answer_ends_with_its_client(client):
         client.with_options(timeout=1).chat.completions.create(**SLOW)
     start = time.monotonic()
     client.chat.completions.create(**GREEDY, max_tokens=4)
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 30
 
 
 def test_many_at_once(client):
