@@ -64,9 +64,9 @@ options:
     required: true
     suboptions:
       type:
-        description: A hub, a folder on the host, a Seafile share, or a web folder.
+        description: A hub, a folder on the host, a Seafile share, a web folder, or a repository on ModelScope.
         type: str
-        choices: [hub, folder, seafile, url]
+        choices: [hub, folder, seafile, url, modelscope]
         required: true
       endpoint:
         description: Address of the hub.
@@ -75,13 +75,19 @@ options:
         description: Folder on the host, for example C(/mnt/d/chatglm2-6b-int4). Files are copied.
         type: path
       url:
-        description: Address of the Seafile server, or of the web folder that holds the files.
+        description: Address of the Seafile server, of ModelScope, or of the web folder that holds the files.
         type: str
       share:
         description: Id of the Seafile share.
         type: str
       folder:
         description: Folder in the Seafile share.
+        type: str
+      repo:
+        description: Repository on ModelScope, as OWNER/NAME.
+        type: str
+      revision:
+        description: Branch or tag on ModelScope; empty for C(master). What comes is judged by its digest alone.
         type: str
   token:
     description: Token for the hub. Sent to the hub sources' own hosts only, never to where they redirect.
@@ -719,18 +725,21 @@ class Snapshot:
 def main() -> None:
     """Run the module."""
     source = {
-        "type": {"type": "str", "choices": ["hub", "folder", "seafile", "url"], "required": True},
+        "type": {"type": "str", "choices": ["hub", "folder", "seafile", "url", "modelscope"], "required": True},
         "endpoint": {"type": "str"},
         "path": {"type": "path"},
         "url": {"type": "str"},
         "share": {"type": "str"},
         "folder": {"type": "str"},
+        "repo": {"type": "str"},
+        "revision": {"type": "str"},
     }
     needs = [
         ("type", "hub", ["endpoint"]),
         ("type", "folder", ["path"]),
         ("type", "seafile", ["url", "share"]),
         ("type", "url", ["url"]),
+        ("type", "modelscope", ["url", "repo"]),
     ]
     file = {
         "path": {"type": "str", "required": True},

@@ -1,4 +1,4 @@
-"""Stand-ins for the hub, the git host, the Tsinghua share and a host of Python archives, on loopback; see README.md.
+"""Stand-ins for hub, ModelScope, git host, Tsinghua share and a host of Python archives, on loopback; see README.md.
 
 Does not prove that the true servers behave like this: their answers were imitated from public documentation.
 """
@@ -96,6 +96,12 @@ def tiny_repo() -> ModelRepo:
     return ModelRepo(tiny_model.files(), tiny_model.LFS_FILES)
 
 
+def parents(name: str) -> list[str]:
+    """The folders on the way to a file, from the uppermost."""
+    parts = name.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
 @dataclasses.dataclass
 class Fault:
     """Something to go wrong; the first fault that fits a request is applied to it."""
@@ -184,6 +190,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.send_file(file, {"ETag": file.etag}) if file else self.reply(404)
         for prefix, route in (
             ("/api/models/", self.api),
+            ("/api/v1/models/", self.modelscope),
             ("/api/v2.1/share-links/", self.share_list),
             ("/d/", self.share_file),
             ("/seafhttp/files/", self.share_bytes),
@@ -376,6 +383,35 @@ class Handler(BaseHTTPRequestHandler):
         if folder is None or not known or not (folder / build / name).is_file():
             return self.reply(404)
         return self.send_file(File(name, folder / build / name, False), {})
+
+    # -- ModelScope --
+
+    def modelscope(self, path: str) -> None:
+        name, _, route = path.partition("/repo")
+        repo = self.server.standin.repos.get(name)
+        if repo is None or self.query.get("Revision") != ["master"] or route not in ("", "/files"):
+            self.reply(404, json.dumps({"Code": 10010205001, "Success": False, "Message": "not found"}).encode())
+        elif route == "/files":
+            answer = json.dumps({"Code": 200, "Success": True, "Data": {"Files": self.rows(repo)}})
+            self.send_file(File("files", answer.encode(), False), {"Content-Type": "application/json"})
+        elif file := repo.files.get(self.query.get("FilePath", [""])[0]):
+            if file.lfs:
+                self.reply(302, headers={"Location": f"{self.server.standin.cdn_url}/cdn/{file.sha256}"})
+            else:
+                self.send_file(file, {})
+        else:
+            self.reply(404)
+
+    def rows(self, repo: ModelRepo) -> list[dict[str, str | int]]:
+        """Files and folders, each a row; without Recursive those of the uppermost level only."""
+        found: list[tuple[str, str, int, str]] = [("blob", f.name, f.size, f.sha256) for f in repo.files.values()]
+        found += [("tree", folder, 0, "") for folder in sorted({up for name in repo.files for up in parents(name)})]
+        deep = self.query.get("Recursive") == ["true"]
+        return [
+            {"Type": kind, "Path": path, "Name": path.rpartition("/")[2], "Size": size, "Sha256": digest}
+            for kind, path, size, digest in found
+            if deep or "/" not in path
+        ]
 
     # -- the Seafile share --
 

@@ -857,7 +857,12 @@ CHINESE = {
     # transfer.py and sources.py: why a source did not give a file
     "the share's listing has an unknown form": "网盘的目录列表形式不明",
     "the share has no {}": "网盘里没有 {0}",
-    "{} bytes in the share, expected {}": "网盘里是 {0} 字节，应为 {1}",
+    "{} bytes in {}, expected {}": "{1}里是 {0} 字节，应为 {2}",
+    "the share": "网盘",
+    "the repository": "仓库",
+    "it says: {}": "它说：{0}",
+    "its listing has an unknown form": "它的文件列表形式不明",
+    "the repository has no {}": "仓库里没有 {0}",
     "huggingface_hub gave no answer for {} s": "huggingface_hub {0} 秒没有回应",
     "the virtualenv's Python {} cannot be run: {}": "虚拟环境的 Python {0} 无法运行：{1}",
     "HTTP {}: {}": "HTTP {0}：{1}",

@@ -1,4 +1,4 @@
-"""Where weights come from: the hub, a folder, a Seafile share, or any web folder; each gives verified files.
+"""Where weights come from: the hub, ModelScope, a folder, a Seafile share, a web folder; each gives verified files.
 
 A source only knows addresses; :mod:`transfer` moves the bytes and decides by their digest.
 """
@@ -46,6 +46,19 @@ class Source:
 
         """
         raise NotImplementedError
+
+
+def refuse_other_size(size: object, wanted: Wanted, where: str) -> None:
+    """Refuse a file of another size than ``wanted``, before a byte of it is fetched.
+
+    Raises:
+        TransferError: names both sizes.
+
+    """
+    if isinstance(size, int) and wanted.size is not None and size != wanted.size:
+        raise TransferError(
+            "short" if size < wanted.size else "long", f"{size} bytes in {where}, expected {wanted.size}"
+        )
 
 
 class Folder(Source):
@@ -110,13 +123,51 @@ class Seafile(Source):
         item = self._listing(posixpath.dirname(path)).get(posixpath.basename(path))
         if item is None:
             raise TransferError("missing", f"the share has no {path}")
-        size = item.get("size")
-        if isinstance(size, int) and wanted.size is not None and size != wanted.size:
-            raise TransferError(
-                "short" if size < wanted.size else "long", f"{size} bytes in the share, expected {wanted.size}"
-            )
+        refuse_other_size(item.get("size"), wanted, "the share")
         query = urllib.parse.urlencode({"p": item.get("file_path") or path, "dl": "1"})
         address = f"{self.url}/d/{self.share}/files/?{query}"
+        return fetch(address, target, wanted, self.options, source=self.label, check=check, mend=mend)
+
+
+class ModelScope(Source):
+    """A repository on ModelScope, which answers in China where the hub may not.
+
+    The two routes are those of its public client (modelscope.hub.api). Its revisions are not the hub's commits: what
+    it has counts only by the digests that are pinned or that the hub named.
+    """
+
+    def __init__(self, url: str, repo: str, revision: str, options: Options) -> None:
+        """Take the server's address, the repository as OWNER/NAME, and the branch or tag there."""
+        self.options = options
+        self.label = f"modelscope {shown(url)} {repo}"
+        self._base = f"{url.rstrip('/')}/api/v1/models/{urllib.parse.quote(repo)}/repo"
+        self._revision = revision
+        self._listing: dict[str, Mapping[str, Any]] | None = None
+
+    def _files(self) -> dict[str, Mapping[str, Any]]:
+        if self._listing is None:
+            query = urllib.parse.urlencode({"Revision": self._revision, "Recursive": "true"})
+            answer = get_json(f"{self._base}/files?{query}", self.options)
+            try:
+                if not answer.get("Success", True):
+                    raise TransferError("missing", f"it says: {answer.get('Message')}")
+                files = {item["Path"]: item for item in answer["Data"]["Files"] if item.get("Type") != "tree"}
+            except (KeyError, TypeError, AttributeError) as error:
+                raise TransferError("html", "its listing has an unknown form") from error
+            self._listing = files
+        return self._listing
+
+    def get(self, path: str, target: Path, wanted: Wanted, check: Check | None, mend: str) -> Moved:
+        """Download the file."""
+        item = self._files().get(path)
+        if item is None:
+            raise TransferError("missing", f"the repository has no {path}")
+        refuse_other_size(item.get("Size"), wanted, "the repository")
+        digest, announced = wanted.digest, str(item.get("Sha256") or "").lower()
+        if digest.algorithm == "sha256" and announced not in ("", digest.hexadecimal):
+            raise TransferError("digest", f"it announces sha256 {announced}, expected {digest.hexadecimal}")
+        query = urllib.parse.urlencode({"Revision": self._revision, "FilePath": path})
+        address = f"{self._base}?{query}"
         return fetch(address, target, wanted, self.options, source=self.label, check=check, mend=mend)
 
 
@@ -267,6 +318,8 @@ def build(raw: list[Mapping[str, Any]], question: Question, options: Options) ->
             result.append(Folder(item["path"]))
         elif item["type"] == "seafile":
             result.append(Seafile(item["url"], item["share"], item.get("folder") or "/", options))
+        elif item["type"] == "modelscope":
+            result.append(ModelScope(item["url"], item["repo"], item.get("revision") or "master", options))
         else:
             result.append(Web(item["url"], options))
     return result

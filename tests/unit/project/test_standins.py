@@ -398,6 +398,18 @@ def test_the_share(standin):
     assert get(base + "?path=%2Fnone").status == 404
 
 
+def test_modelscope(standin):
+    base = f"{standin.url}/api/v1/models/{standin.model_repo}/repo"
+    listed = json.loads(get(f"{base}/files?Revision=master&Recursive=true").body)["Data"]["Files"]
+    digests = {e["Path"]: (e["Size"], e["Sha256"]) for e in listed if e["Type"] == "blob"}
+    assert digests == {n: (len(d), hashlib.sha256(d).hexdigest()) for n, d in tiny_model.files().items()}
+    for name, data in tiny_model.files().items():
+        assert get(f"{base}?Revision=master&FilePath={name}").body == data
+        assert get(f"{base}?Revision=master&FilePath={name}", {"Range": "bytes=3-"}).status == 206
+    assert get(f"{base}?Revision=main&FilePath={PLAIN}").status == 404
+    assert get(f"{standin.url}/api/v1/models/no/such/repo/files?Revision=master").status == 404
+
+
 # --- in the background -----------------------------------------------------------------------------------------------
 
 

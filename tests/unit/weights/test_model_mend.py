@@ -14,7 +14,7 @@ from ansible.module_utils.chatglm.weights.content import Digest
 from ansible.module_utils.chatglm.weights.snapshot import Entry, kept_blocks
 from fault_server import blob_id
 from serve import SHARE, Fault
-from snapshot_host import Site, actions, agree, checkpoint, closed, pinned
+from snapshot_host import REPO, Site, actions, agree, checkpoint, closed, pinned
 from test_model_snapshot import needs_hub
 
 BIG = "pytorch_model.bin"
@@ -114,7 +114,7 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("kind", ["url", "hub", "seafile", "folder"])
+@pytest.mark.parametrize("kind", ["url", "hub", "seafile", "modelscope", "folder"])
 @pytest.mark.parametrize("name", DAMAGES)
 def test_mended_with_the_bytes_that_check_mode_announces(site, run, name, kind):
     if kind == "hub":
@@ -124,6 +124,7 @@ def test_mended_with_the_bytes_that_check_mode_announces(site, run, name, kind):
         "url": site.web()[0],
         "hub": {"type": "hub", "endpoint": site.hub.url},
         "seafile": {"type": "seafile", "url": site.hub.url, "share": SHARE, "folder": "/tiny-int4"},
+        "modelscope": {"type": "modelscope", "url": site.hub.url, "repo": REPO},
         "folder": site.folder("origin"),
     }[kind]
     damage(site.big)

@@ -277,6 +277,55 @@ def test_share(site, run):
     assert site.present() == {item["path"]: FILES[item["path"]] for item in flat}
 
 
+def modelscope(site, **more):
+    return {"type": "modelscope", "url": site.hub.url, "repo": REPO, **more}
+
+
+def test_modelscope(site, run):
+    told = run(files=PINNED, sources=[modelscope(site)], python="/nonexistent")
+    assert not told["failed"], told
+    assert site.present() == FILES
+    assert {file["source"] for file in told["files"]} == {f"modelscope {site.hub.url} {REPO}"}
+    listings = [request for request in site.hub.requests if "/repo/files" in request.path]
+    assert len(listings) == 1, "the listing is asked for once"
+
+
+@pytest.mark.parametrize(
+    ("more", "fault", "told"),
+    [
+        ({"repo": "no/such"}, None, "HTTP 404"),
+        ({"revision": "v9"}, None, "HTTP 404"),
+        ({}, {"body": "html"}, "gave no JSON"),
+        ({}, {"body": "[]"}, "its listing has an unknown form"),
+        ({}, {"body": '{"Data": {"Files": {"a": 1}}}'}, "its listing has an unknown form"),
+        ({}, {"body": '{"Success": true, "Data": null}'}, "its listing has an unknown form"),
+        ({}, {"body": '{"Success": false, "Message": "not here"}'}, "it says: not here"),
+        ({}, {"body": '{"Data": {"Files": []}}'}, "the repository has no config.json"),
+        (
+            {},
+            {"body": '{"Data": {"Files": [{"Path": "config.json", "Size": 3}]}}'},
+            "3 bytes in the repository, expected",
+        ),
+    ],
+)
+def test_modelscope_that_has_it_not(site, run, more, fault, told):
+    if fault:
+        site.hub.faults[:] = [Fault("/repo/files", **fault)]
+    found = run(files=[item for item in PINNED if item["path"] == "config.json"], sources=[modelscope(site, **more)])
+    assert found["failed"]
+    assert told in found["msg"], found["msg"]
+    assert site.present() == {}
+
+
+def test_another_digest_on_modelscope_costs_no_download(site, run):
+    big = next(item for item in PINNED if item["path"] == "pytorch_model.bin")
+    row = {"Path": big["path"], "Size": big["size"], "Sha256": "0" * 64}
+    site.hub.faults[:] = [Fault("/repo/files", body=json.dumps({"Data": {"Files": [row]}}))]
+    told = run(files=[big], sources=[modelscope(site)])
+    assert "it announces sha256 0000" in told["msg"], told["msg"]
+    assert not [request for request in site.hub.requests if "FilePath" in request.path]
+
+
 def test_web_folder(site, run):
     assert not run(files=PINNED, sources=site.web())["failed"]
     assert site.present() == FILES
