@@ -86,7 +86,7 @@ def test_a_second_run_is_told_who_is_at_work(path, rival):
     child = rival()
     started = time.monotonic()
     message = refused(path)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60  # not the 600 s that a run waits by itself
     assert re.match(
         rf"Found: another run at work on this installation: process {child.pid} of \S+, since [-\d: +]+, "
         rf"building the virtualenv \({path}\)\. Expected: one run at a time\. To do: wait for it to end",
