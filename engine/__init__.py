@@ -5,6 +5,8 @@ package leaves their files, names and tensors as they are, and gives the loaded 
 
     model = engine.attach(AutoModel.from_pretrained(folder, trust_remote_code=True), "torch").float()
 
+With it comes an attention whose cache stays in place, see attention.py.
+
 Engines: ``torch`` (plain torch, see int4.py) and ``upstream`` (the model's own code, untouched). :func:`hook` attaches
 one to whatever transformers loads in this process: the launcher (bin/chatglm-run) calls it, so page, API and service
 need no edit. :func:`check` compares what the attached layers give with float64; the proof calls it.
@@ -22,7 +24,7 @@ from typing import Any
 
 import torch
 
-from . import int4
+from . import attention, int4
 
 __all__ = ["ENGINES", "attach", "check", "hook", "layers"]
 
@@ -40,7 +42,7 @@ def layers(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
 
 
 def attach(model: Any, engine: str = "") -> Any:
-    """Bind the forward of every int4 layer of ``model`` to an engine, and return the model.
+    """Bind the forward of every int4 layer of ``model``, and of its attention, to an engine; return the model.
 
     Weights, names and buffers stay; ``.float()``, ``.half()`` and ``.cuda()`` may come before or after.
 
@@ -60,6 +62,9 @@ def attach(model: Any, engine: str = "") -> Any:
         if engine == "torch":
             int4.refuse_other_shapes(name, module)
             module.forward = functools.partial(int4.forward, module)  # type: ignore[method-assign]
+    attention.detach(model)
+    if engine != "upstream":
+        attention.attach(model)
     return model
 
 

@@ -1,7 +1,7 @@
 """The ChatGLM2 architecture for the demo's tiny int4 checkpoint, for inference only.
 
-Parameter names and the layout of past_key_values ([length, batch, groups, channels] per layer) are upstream's;
-the code is not.
+Names of parameters, modules and arguments, and the layout of past_key_values ([length, batch, groups, channels] per
+layer) are upstream's; the code is not.
 """
 
 import copy
@@ -16,6 +16,11 @@ from .configuration_chatglm import ChatGLMConfig
 from .quantization import Int4Linear
 
 
+def widened(x):
+    """In float32, or float64 as it is."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 class RMSNorm(nn.Module):
     def __init__(self, size, eps, dtype):
         super().__init__()
@@ -23,7 +28,7 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x):
-        wide = x.float()
+        wide = widened(x)
         wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
         return self.weight * wide.to(x.dtype)
 
@@ -33,18 +38,19 @@ class RotaryEmbedding(nn.Module):
 
     def __init__(self, channels, dtype):
         super().__init__()
+        self.dim = channels
         exponent = torch.arange(0, channels, 2, dtype=torch.float32) / channels
         self.register_buffer("inv_freq", (10000.0**-exponent).to(dtype))
 
-    def forward(self, position_ids):
-        angle = position_ids[0].float()[:, None] * self.inv_freq.float()[None, :]  # [length, pairs]
-        return torch.cos(angle), torch.sin(angle)
+    def forward(self, max_seq_len):
+        angle = torch.arange(max_seq_len, device=self.inv_freq.device)[:, None] * self.inv_freq.float()[None, :]
+        return torch.stack((torch.cos(angle), torch.sin(angle)), dim=-1)  # [max_seq_len, pairs, 2]
 
 
 def rotate(x, rotary):
-    """Rotate the leading channels of x [length, batch, heads, channels]."""
-    cos, sin = (part[:, None, None, :] for part in rotary)
-    turned = x[..., : 2 * cos.shape[-1]].float()
+    """Rotate the leading channels of x [length, batch, heads, channels] by rotary [length, batch, pairs, 2]."""
+    cos, sin = rotary[:, :, None, :, 0], rotary[:, :, None, :, 1]
+    turned = widened(x[..., : 2 * cos.shape[-1]])
     even, odd = turned[..., 0::2], turned[..., 1::2]
     turned = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2)
     return torch.cat((turned.to(x.dtype), x[..., turned.shape[-1] :]), dim=-1)
@@ -53,27 +59,26 @@ def rotate(x, rotary):
 class SelfAttention(nn.Module):
     def __init__(self, config, dtype):
         super().__init__()
-        self.heads = config.num_attention_heads
-        self.groups = config.multi_query_group_num
-        self.channels = config.kv_channels
-        inner = self.heads * self.channels
-        self.query_key_value = Int4Linear(
-            config.hidden_size, inner + 2 * self.groups * self.channels, bias=True, dtype=dtype
-        )
+        self.num_attention_heads_per_partition = heads = config.num_attention_heads
+        self.num_multi_query_groups_per_partition = groups = config.multi_query_group_num
+        self.hidden_size_per_attention_head = channels = config.kv_channels
+        inner = heads * channels
+        self.query_key_value = Int4Linear(config.hidden_size, inner + 2 * groups * channels, bias=True, dtype=dtype)
         self.dense = Int4Linear(inner, config.hidden_size, bias=False, dtype=dtype)
 
-    def forward(self, x, mask, rotary, past):
-        length, batch, _ = x.shape
-        mixed = self.query_key_value(x).view(length, batch, self.heads + 2 * self.groups, self.channels)
-        query, key, value = mixed.split([self.heads, self.groups, self.groups], dim=2)
-        query, key = rotate(query, rotary), rotate(key, rotary)
-        if past is not None:
-            key, value = torch.cat((past[0], key)), torch.cat((past[1], value))
-        present = (key, value)
+    def forward(self, hidden_states, attention_mask, rotary_pos_emb, kv_cache=None, use_cache=True):
+        length, batch, _ = hidden_states.shape
+        heads, groups = self.num_attention_heads_per_partition, self.num_multi_query_groups_per_partition
+        mixed = self.query_key_value(hidden_states)
+        mixed = mixed.view(length, batch, heads + 2 * groups, self.hidden_size_per_attention_head)
+        query, key, value = mixed.split([heads, groups, groups], dim=2)
+        query, key = rotate(query, rotary_pos_emb), rotate(key, rotary_pos_emb)
+        if kv_cache is not None:
+            key, value = torch.cat((kv_cache[0], key)), torch.cat((kv_cache[1], value))
+        present = (key, value) if use_cache else None
         query, key, value = (part.permute(1, 2, 0, 3) for part in (query, key, value))
-        repeat = self.heads // self.groups
-        key, value = key.repeat_interleave(repeat, dim=1), value.repeat_interleave(repeat, dim=1)
-        out = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        key, value = (part.repeat_interleave(heads // groups, dim=1) for part in (key, value))
+        out = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=~attention_mask)
         return self.dense(out.permute(2, 0, 1, 3).reshape(length, batch, -1)), present
 
 
@@ -96,24 +101,28 @@ class GLMBlock(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.layernorm_epsilon, dtype)
         self.mlp = MLP(config, dtype)
 
-    def forward(self, x, mask, rotary, past):
-        attended, present = self.self_attention(self.input_layernorm(x), mask, rotary, past)
-        x = x + attended
+    def forward(self, hidden_states, attention_mask, rotary_pos_emb, kv_cache=None, use_cache=True):
+        x = self.input_layernorm(hidden_states)
+        attended, present = self.self_attention(x, attention_mask, rotary_pos_emb, kv_cache, use_cache)
+        x = hidden_states + attended
         return x + self.mlp(self.post_attention_layernorm(x)), present
 
 
 class GLMTransformer(nn.Module):
     def __init__(self, config, dtype):
         super().__init__()
+        self.num_layers = config.num_layers
         self.layers = nn.ModuleList(GLMBlock(config, dtype) for _ in range(config.num_layers))
         self.final_layernorm = RMSNorm(config.hidden_size, config.layernorm_epsilon, dtype)
 
-    def forward(self, x, mask, rotary, past):
-        presents = ()
-        for index, layer in enumerate(self.layers):
-            x, present = layer(x, mask, rotary, past[index] if past else None)
-            presents += (present,)
-        return self.final_layernorm(x), presents
+    def forward(self, hidden_states, attention_mask, rotary_pos_emb, kv_caches=None, use_cache=True):
+        presents = () if use_cache else None
+        for index in range(self.num_layers):
+            past = kv_caches[index] if kv_caches else None
+            hidden_states, present = self.layers[index](hidden_states, attention_mask, rotary_pos_emb, past, use_cache)
+            if use_cache:
+                presents += (present,)
+        return self.final_layernorm(hidden_states), presents
 
 
 class Embedding(nn.Module):
@@ -147,14 +156,37 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
     def get_input_embeddings(self):
         return self.embedding.word_embeddings
 
-    def forward(self, input_ids, position_ids=None, past_key_values=None, **ignored):
+    def get_masks(self, input_ids, past, padding):
+        """Return what may not be seen, [batch, 1, length, past + length]."""
+        batch, length = input_ids.shape
+        seen = torch.ones(batch, length, past + length, dtype=torch.bool, device=input_ids.device).tril(past)
+        if padding is not None:
+            seen &= padding.bool()[:, None, :]
+            seen[..., -length:] |= torch.eye(length, dtype=torch.bool, device=input_ids.device)  # no empty row
+        return ~seen[:, None]
+
+    def forward(
+        self,
+        input_ids,
+        position_ids=None,
+        *,
+        attention_mask=None,
+        full_attention_mask=None,
+        past_key_values=None,
+        use_cache=None,
+        return_dict=None,
+    ):
+        use_cache = self.config.use_cache if use_cache is None else use_cache
         length = input_ids.shape[1]
-        past = past_key_values[0][0].shape[0] if past_key_values else 0
+        if full_attention_mask is None:
+            past = past_key_values[0][0].shape[0] if past_key_values else 0
+            full_attention_mask = self.get_masks(input_ids, past, attention_mask)
         if position_ids is None:
-            position_ids = torch.arange(past, past + length, device=input_ids.device)[None]
-        # Query i (at past + i) sees every key up to itself.
-        mask = torch.ones(length, past + length, dtype=torch.bool, device=input_ids.device).tril(past)
-        x, presents = self.encoder(self.embedding(input_ids), mask, self.rotary_pos_emb(position_ids), past_key_values)
+            position_ids = torch.arange(length, device=input_ids.device)[None]
+        rotary = self.rotary_pos_emb(int(position_ids.max()) + 1)[position_ids].transpose(0, 1)
+        x, presents = self.encoder(
+            self.embedding(input_ids), full_attention_mask, rotary, kv_caches=past_key_values, use_cache=use_cache
+        )
         return BaseModelOutputWithPast(last_hidden_state=x, past_key_values=presents)
 
 
@@ -163,8 +195,24 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel):
         super().__init__(config)
         self.transformer = ChatGLMModel(config)
 
-    def forward(self, input_ids, position_ids=None, past_key_values=None, return_last_logit=False, **ignored):
-        output = self.transformer(input_ids, position_ids, past_key_values)
+    def forward(
+        self,
+        input_ids,
+        position_ids=None,
+        *,
+        attention_mask=None,
+        past_key_values=None,
+        use_cache=None,
+        return_dict=None,
+        return_last_logit=False,
+    ):
+        output = self.transformer(
+            input_ids=input_ids,
+            position_ids=position_ids,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+        )
         hidden = output.last_hidden_state[-1:] if return_last_logit else output.last_hidden_state
         logits = self.transformer.output_layer(hidden).transpose(0, 1)
         return CausalLMOutputWithPast(logits=logits, past_key_values=output.past_key_values)
@@ -187,10 +235,11 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel):
         )
         finished = self._get_stopping_criteria(generation_config=config, stopping_criteria=StoppingCriteriaList())
         warp = self._get_logits_warper(config)
-        new = input_ids
+        new, place = input_ids, past_key_values[0][0].shape[0] if past_key_values else 0
         while True:
-            output = self(new, past_key_values=past_key_values, return_last_logit=True)
-            past_key_values = output.past_key_values
+            places = torch.arange(place, place + new.shape[1], device=new.device)[None]
+            output = self(new, position_ids=places, past_key_values=past_key_values, return_last_logit=True)
+            past_key_values, place = output.past_key_values, place + new.shape[1]
             scores = process(input_ids, output.logits[:, -1, :].float())
             if config.do_sample:
                 new = torch.multinomial(torch.softmax(warp(input_ids, scores), dim=-1), 1)
