@@ -138,29 +138,75 @@ class Tally:
 
 
 class Digesting:
-    """Hashes buffers in a thread of its own (hashlib lets the interpreter go on) and hands them back by ``free``."""
+    """Hashes buffers in a thread of its own (hashlib and zlib let the interpreter go on) and hands them back.
 
-    def __init__(self, hasher: Any, size: int, number: int) -> None:
-        """Start the thread with ``number`` buffers of ``size`` bytes."""
-        self.hasher = hasher
-        self.free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
-        self.full: queue.SimpleQueue[tuple[bytearray, int] | None] = queue.SimpleQueue()
+    The number of buffers bounds the memory, and how far the thread may lag behind. As a context: the thread ends with
+    it, after all that was handed over, and what failed there is raised here.
+
+    Args:
+        hasher: takes the content; None for none.
+        size: bytes of a buffer.
+        number: of buffers.
+        tally: takes the sums of the blocks in the same go, while the bytes are in the core's cache.
+
+    """
+
+    def __init__(self, hasher: Any, size: int, number: int, tally: Tally | None = None) -> None:
+        """Make the buffers; the thread begins with the context."""
+        self.hasher, self.tally = hasher, tally
+        self._failed: BaseException | None = None
+        self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+        self._full: queue.SimpleQueue[tuple[bytearray, int] | None] = queue.SimpleQueue()
         for _ in range(number):
-            self.free.put(bytearray(size))
-        self.thread = threading.Thread(target=self._run, name="digest", daemon=True)
-        self.thread.start()
+            self._free.put(bytearray(size))
+        self._thread = threading.Thread(target=self._run, name="digest", daemon=True)
+
+    def __enter__(self) -> Digesting:
+        """Start the thread."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: object, *_others: object) -> None:
+        """Wait until every buffer handed over has been hashed; the thread ends."""
+        self._full.put(None)
+        self._thread.join()
+        if kind is None:
+            self._raise()
+
+    def empty(self) -> bytearray:
+        """Return a buffer to fill; it is the caller's until it is handed over or back."""
+        buffer = self._free.get()
+        self._raise()
+        return buffer
+
+    def take(self, buffer: bytearray, used: int) -> None:
+        """Hash the first ``used`` bytes of ``buffer``; until then the caller only reads it."""
+        self._full.put((buffer, used))
+
+    def give_back(self, buffer: bytearray) -> None:
+        """Take ``buffer`` back unhashed."""
+        self._free.put(buffer)
+
+    def _raise(self) -> None:
+        if self._failed is not None:
+            raise self._failed
 
     def _run(self) -> None:
-        while (item := self.full.get()) is not None:
+        while (item := self._full.get()) is not None:
             buffer, used = item
-            with memoryview(buffer) as view, view[:used] as content:
-                self.hasher.update(content)
-            self.free.put(buffer)
+            try:
+                if self._failed is None:
+                    self._hash(buffer, used)
+            except BaseException as error:
+                self._failed = error
+            self._free.put(buffer)
 
-    def drain(self) -> None:
-        """Wait until every buffer handed over has been hashed; the thread ends."""
-        self.full.put(None)
-        self.thread.join()
+    def _hash(self, buffer: bytearray, used: int) -> None:
+        with memoryview(buffer) as view, view[:used] as content:
+            if self.hasher is not None:
+                self.hasher.update(content)
+            if self.tally is not None:
+                self.tally.update(content)
 
 
 def read_block(handle: int, buffer: bytearray, offset: int, length: int) -> int:
@@ -214,30 +260,26 @@ def scan(path: str | os.PathLike[str], hasher: Any, limit: int | None = None) ->
     sums: list[int] = []
     size = 0
     readable = True
-    digesting = Digesting(hasher, BLOCK, 4)
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        while True:
-            buffer = digesting.free.get()
-            length = BLOCK if limit is None else min(BLOCK, limit - size)
-            used = read_block(handle, buffer, size, length)
-            if not used:
-                break
-            if used < 0:
-                readable = False
-                sums.append(-1)
-                size += length
-                digesting.free.put(buffer)
-                continue
-            # The thread works on it from now on; both only read.
-            if hasher is not None:
-                digesting.full.put((buffer, used))
-            sums.append(crc(buffer, used))
-            if hasher is None:
-                digesting.free.put(buffer)
-            size += used
-            progress.tell("check", os.path.basename(path), size, limit or 0)
+        with Digesting(hasher, BLOCK, 4) as digesting:
+            while True:
+                buffer = digesting.empty()
+                length = BLOCK if limit is None else min(BLOCK, limit - size)
+                used = read_block(handle, buffer, size, length)
+                if not used:
+                    break
+                if used < 0:
+                    readable = False
+                    sums.append(-1)
+                    size += length
+                    digesting.give_back(buffer)
+                    continue
+                # The thread works on it from now on; both only read.
+                digesting.take(buffer, used)
+                sums.append(crc(buffer, used))
+                size += used
+                progress.tell("check", os.path.basename(path), size, limit or 0)
     finally:
         os.close(handle)
-        digesting.drain()
     return (hasher.hexdigest() if hasher is not None and readable else ""), tuple(sums), size
