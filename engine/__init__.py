@@ -7,9 +7,10 @@ package leaves their files, names and tensors as they are, and gives the loaded 
 
 With it comes an attention whose cache stays in place, see attention.py.
 
-Engines: ``torch`` (plain torch, see int4.py) and ``upstream`` (the model's own code, untouched). :func:`hook` attaches
-one to whatever transformers loads in this process: the launcher (bin/chatglm-run) calls it, so page, API and service
-need no edit. :func:`check` compares what the attached layers give with float64; the proof calls it.
+Engines: ``fused`` (a kernel for the device at hand, see cpu.py; plain torch, by name, where there is none), ``torch``
+(plain torch, see int4.py) and ``upstream`` (the model's own code, untouched). :func:`hook` attaches one to whatever
+transformers loads in this process: the launcher (bin/chatglm-run) calls it, so page, API and service need no edit.
+:func:`check` compares what the attached layers give with float64; the proof calls it.
 
 Needs torch, Python 3.10 or newer.
 """
@@ -19,18 +20,22 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 
-from . import attention, int4
+from . import attention, cpu, int4
 
-__all__ = ["ENGINES", "attach", "check", "hook", "layers"]
+__all__ = ["ENGINES", "attach", "check", "hook", "layers", "unavailable"]
 
-ENGINES = ("torch", "upstream")
+ENGINES = ("fused", "torch", "upstream")
 VARIABLE = "CHATGLM_ENGINE"
 """The launcher names the engine in it."""
+
+KERNELS: dict[str, Any] = {"cpu": cpu}
+"""The engine ``fused``, by the kind of device: modules with unavailable() and attach(name, module)."""
 
 
 def layers(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
@@ -59,13 +64,33 @@ def attach(model: Any, engine: str = "") -> Any:
         raise ValueError(f"engine {engine!r}; expected one of {', '.join(ENGINES)}")
     for name, module in layers(model):
         module.__dict__.pop("forward", None)  # of an engine that was attached before
-        if engine == "torch":
+        if engine != "upstream":
             int4.refuse_other_shapes(name, module)
-            module.forward = functools.partial(int4.forward, module)  # type: ignore[method-assign]
+            forward = functools.partial(int4.forward, module)
+            # Where the model will be is known at its first call.
+            module.forward = functools.partial(first, name, module) if engine == "fused" else forward  # type: ignore[method-assign]
     attention.detach(model)
     if engine != "upstream":
         attention.attach(model)
     return model
+
+
+def unavailable(engine: str, device: str) -> str:
+    """Return why an engine has nothing for a kind of device, ``cuda`` or ``cpu``; empty where it has."""
+    if engine != "fused":
+        return ""
+    return str(KERNELS[device].unavailable()) if device in KERNELS else f"no fused kernel for {device}"
+
+
+def first(name: str, module: Any, inputs: torch.Tensor) -> torch.Tensor:
+    """Compute with a layer for the first time: bind it to the fused kernel of the inputs' device, or to plain torch."""
+    kind = inputs.device.type
+    if reason := unavailable("fused", kind):
+        warnings.warn(f"the int4 engine is torch, not fused: {reason}", RuntimeWarning, stacklevel=2)
+        module.forward = functools.partial(int4.forward, module)
+    else:
+        KERNELS[kind].attach(name, module)
+    return module.forward(inputs)  # type: ignore[no-any-return]
 
 
 def hook() -> None:

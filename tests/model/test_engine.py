@@ -131,8 +131,8 @@ def test_other_layers_are_refused(unlike):
         module.weight_scale.data = module.weight_scale.data[1:]
     with pytest.raises(ValueError, match="expected int4"):
         engine.attach(torch.nn.Sequential(module), "torch")
-    with pytest.raises(ValueError, match=r"fused.*expected one of torch, upstream"):
-        engine.attach(module, "fused")
+    with pytest.raises(ValueError, match=r"quick.*expected one of fused, torch, upstream"):
+        engine.attach(module, "quick")
 
 
 def swapped(inputs, packed, scale):

@@ -409,7 +409,7 @@ def test_the_role_fills_in_the_launcher(tmp_path):
     ]
     package = LAUNCHER.parents[3] / "engine"
     assert {path.name: path.read_text() for path in (home / "lib" / "engine").iterdir()} == {
-        path.name: path.read_text() for path in package.glob("*.py")
+        path.name: path.read_text() for path in package.iterdir() if path.is_file()
     }
     assert (home / "state" / "web_demo2_patch.json").exists()
     assert f'("{home}/models/m").cuda()' in (home / "source" / "web_demo2.py").read_text()
