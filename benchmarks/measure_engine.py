@@ -1,11 +1,12 @@
-"""Measure the int4 engine ``torch`` (engine/) beside the model's own int4 code, on the CPU, as JSON.
+"""Measure the int4 engines ``fused`` and ``torch`` (engine/) beside the model's own int4 code, on the CPU, as JSON.
 
 Usage, in the virtualenv: ``python benchmarks/measure_engine.py FOLDER``, which holds the model repository's code and
 config.json. A random checkpoint of the true shape, but of few layers, is written to a temporary folder (1.4 GB) and
-loaded once; both engines run on it in turn: a prompt, then tokens one by one, each time the best of all rounds. The
+loaded once; all engines run on it in turn: a prompt, then tokens one by one, each time the best of all rounds. The
 time of the true number of layers is computed from that with few layers and with one. The model's own code needs gcc.
 
-``same_tokens``: both engines chose the same tokens, greedily; ``check``: see engine.check.
+``fused_unavailable``: why ``fused`` was plain torch; ``read_bandwidth``: bytes a second, by summing 512 MB with torch
+in the same run; ``same_tokens``: all engines chose the same tokens, greedily; ``check``: of fused, see engine.check.
 """
 
 from __future__ import annotations
@@ -43,6 +44,16 @@ def generate(torch: Any, model: Any, prompt: Any, count: int) -> tuple[list[int]
             output = step(torch.tensor([tokens[-1:]]), prompt.shape[1] + number, output.past_key_values)
             best = min(best, time.perf_counter() - start)
     return tokens, first, best
+
+
+def read_bandwidth(torch: Any) -> float:
+    """Return the bytes a second at which torch's threads sum what is in memory: the best of five times."""
+    numbers, best = torch.ones(128 << 20), float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        numbers.sum()
+        best = min(best, time.perf_counter() - start)
+    return float(numbers.nbytes) / best
 
 
 def main() -> None:
@@ -90,14 +101,15 @@ def main() -> None:
                         seen[what] = min(seen.get(what, seconds), seconds)
                 chosen[kind] = tokens
                 seen["peak_rss"] = seen["peak_rss"] or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        engine.attach(model, "torch")
+        engine.attach(model, "fused")
         checked = engine.check(model)
     for seen in found.values():
         for what in ("first", "token"):
             one, few = seen[f"{what}_1"], seen[f"{what}_{options.layers}"]
             seen[f"{what}_{true_layers}_computed"] = one + (few - one) / (options.layers - 1) * (true_layers - 1)
     ratios = {
-        f"{what}_times_as_fast": round(found["upstream"][key] / found["torch"][key], 2)
+        f"{kind}_{what}_times_as_fast": round(found["upstream"][key] / found[kind][key], 2)
+        for kind in ("fused", "torch")
         for what, key in (("first", f"first_{true_layers}_computed"), ("token", f"token_{true_layers}_computed"))
     }
     result = {
@@ -107,7 +119,9 @@ def main() -> None:
         "loaded_rss": loaded,
         "engines": found,
         **ratios,
-        "same_tokens": chosen["torch"] == chosen["upstream"],
+        "fused_unavailable": engine.unavailable("fused", "cpu"),
+        "read_bandwidth": round(read_bandwidth(torch)),
+        "same_tokens": chosen["fused"] == chosen["torch"] == chosen["upstream"],
         "check": checked,
     }
     print(json.dumps(result, indent=1))
