@@ -26,8 +26,9 @@ FETCH = """
 import json, resource, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+from chatglm.weights.connection import Options
 from chatglm.weights.content import Digest, Wanted
-from chatglm.weights.transfer import Options, fetch
+from chatglm.weights.transfer import fetch
 begin = time.perf_counter()
 fetch(sys.argv[2], Path(sys.argv[3]), Wanted(Digest("sha256", sys.argv[4]), int(sys.argv[5])), Options())
 seconds = time.perf_counter() - begin

@@ -44,13 +44,13 @@ FETCH = """
 import json, resource, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from chatglm.weights import transfer
+from chatglm.weights import blocks, connection, transfer
 from chatglm.weights.content import Digest, Wanted
 if sys.argv[6] == "0":
-    transfer.Tally.update = lambda self, content: None
+    blocks.Tally.update = lambda self, content: None
 wanted = Wanted(Digest("sha256", sys.argv[4]), int(sys.argv[5]))
 begin = time.perf_counter()
-transfer.fetch(sys.argv[2], Path(sys.argv[3]), wanted, transfer.Options())
+transfer.fetch(sys.argv[2], Path(sys.argv[3]), wanted, connection.Options())
 seconds = time.perf_counter() - begin
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(json.dumps({"seconds": seconds, "cpu": used.ru_utime + used.ru_stime}))

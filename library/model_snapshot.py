@@ -246,7 +246,7 @@ from ansible.module_utils.chatglm.weights.content import HEAD, TransferError, gi
 EXTRA = 50
 SMALL = 16_000_000
 """Bytes up to which a file is read at every run with ``sums``: code is of that size, and a few ms to read."""
-# What a download keeps beside its target (see Part in transfer, whose import this run may not need).
+# What a download keeps beside its target (see part.py, whose import this run may not need).
 PARTS = tuple(part + end for part in (".part", ".copy.part") for end in ("", ".json", ".json.new"))
 
 
@@ -471,9 +471,9 @@ class Snapshot:
 
         """
         # Not needed to find that nothing is to be done, and half of the time of such a run to import.
-        from ansible.module_utils.chatglm.weights import sources, transfer  # noqa: PLC0415
+        from ansible.module_utils.chatglm.weights import connection, part, sources, transfer  # noqa: PLC0415
 
-        options = transfer.Options(
+        options = connection.Options(
             timeout=self.p["timeout"], attempts=max(1, self.p["retries"]), ca_bundle=self.p["ca_bundle"]
         )
         names = None
@@ -495,7 +495,7 @@ class Snapshot:
                 self.record.files[item.entry.path]["stat"] = dict.fromkeys(snapshot.STAT_KEYS, 0)
         self.save()
         self.dest.mkdir(parents=True, exist_ok=True)
-        self.check_room(transfer)
+        self.check_room(part, transfer.TARGET)
         reasons: dict[str, list[tuple[str, TransferError]]] = {}
         down: dict[str, TransferError] = {}
         # Small files first: what is wrong with a source shows before the gigabytes.
@@ -579,7 +579,7 @@ class Snapshot:
                 f"leave chatglm_model_revision out, or give -e chatglm_model_revision={PINNED_REVISION}",
             )
 
-    def check_room(self, transfer: Any) -> None:
+    def check_room(self, part: Any, target: str) -> None:
         """Refuse to begin what cannot end.
 
         Raises:
@@ -592,9 +592,9 @@ class Snapshot:
             if item.plan is None or item.plan.bytes is None:
                 continue
             path = self.dest / item.entry.path
-            copied = item.plan.mend == transfer.TARGET and not transfer.movable(path)
+            copied = item.plan.mend == target and not part.movable(path)
             needed += path.stat().st_size if copied else item.plan.bytes
-        if error := transfer.room_for(self.dest, needed):
+        if error := part.room_for(self.dest, needed):
             raise self.no_room(error)
 
     def no_room(self, error: TransferError) -> Failure:

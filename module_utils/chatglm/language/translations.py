@@ -854,7 +854,7 @@ CHINESE = {
     "leave out the source that holds something else": "去掉内容不同的那个来源",
     "try again when the network is back (what came so far is kept), or add a mirror or a folder to "
     "chatglm_model_sources": "网络恢复后再试（已下载的会保留），或在 chatglm_model_sources 里加一个镜像或文件夹",
-    # transfer.py and sources.py: why a source did not give a file
+    # connection.py, part.py, transfer.py and sources.py: why a source did not give a file
     "the share's listing has an unknown form": "网盘的目录列表形式不明",
     "the share has no {}": "网盘里没有 {0}",
     "{} bytes in {}, expected {}": "{1}里是 {0} 字节，应为 {2}",

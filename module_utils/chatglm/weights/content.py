@@ -44,6 +44,16 @@ class Wanted:
     blocks: Blocks | None = None
 
 
+@dataclass
+class Moved:
+    """What a transfer did: bytes that were moved, offset of the first resume, size of the file, sums of its blocks."""
+
+    received: int = 0
+    resumed_at: int = 0
+    size: int = 0
+    blocks: Blocks | None = None
+
+
 class TransferError(Exception):
     """Why a source did not give the file.
 

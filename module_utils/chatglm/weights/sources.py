@@ -18,9 +18,10 @@ from typing import Any
 from ..core.network_environment import past_loopback, stopped
 from ..core.processes import die_with_parent, isolated, source_of
 from . import hub_worker
-from .content import TransferError, Wanted
+from .connection import Options, get_json, shown
+from .content import Moved, TransferError, Wanted
 from .snapshot import Entry, entries
-from .transfer import Moved, Options, copy, fetch, get_json, shown
+from .transfer import copy, fetch
 
 Check = Callable[[Path], None]
 

@@ -21,7 +21,7 @@ from ansible.module_utils.chatglm.preflight import plan
 from ansible.module_utils.chatglm.smoke_test.page import Page
 from ansible.module_utils.chatglm.source import source_plan
 from ansible.module_utils.chatglm.virtualenv import managed_python_work, uv_command
-from ansible.module_utils.chatglm.weights import snapshot, sources, transfer
+from ansible.module_utils.chatglm.weights import connection, snapshot, sources, transfer
 from ansible.module_utils.chatglm.weights.content import Digest, TransferError, Wanted
 from serve import ModelRepo, StandIn
 from snapshot_host import COMMIT, FILES, LFS, REPO
@@ -86,7 +86,7 @@ def secured(variables, server, folder):
 
 def place(endpoint, ca_bundle=""):
     question = sources.Question(REPO, COMMIT, "", sys.executable, None)
-    return sources.Hub(endpoint, question, transfer.Options(timeout=5, attempts=1, ca_bundle=ca_bundle))
+    return sources.Hub(endpoint, question, connection.Options(timeout=5, attempts=1, ca_bundle=ca_bundle))
 
 
 def reason(act):
@@ -162,7 +162,7 @@ def test_what_the_hub_cannot_be_asked_through_is_named(given, variables):
 
 @pytest.mark.parametrize("variables", [SOCKS, PORT, SCHEME], ids=ids)
 def test_what_files_cannot_be_had_through_is_named(given, tmp_path, variables):
-    wanted, options = Wanted(Digest("sha256", "0" * 64), 1), transfer.Options(timeout=5, attempts=1)
+    wanted, options = Wanted(Digest("sha256", "0" * 64), 1), connection.Options(timeout=5, attempts=1)
     error = given(variables, lambda: reason(lambda: transfer.fetch(f"{AWAY}/f", tmp_path / "f", wanted, options)))
     assert (error.kind, str(error).partition(" is ")[0]) == ("proxy", "http_proxy")
 
@@ -245,7 +245,7 @@ def unfound_by_the_hub(_tmp_path):
 
 
 def unfound_by_transfer(tmp_path):
-    wanted, options = Wanted(Digest("sha256", "0" * 64), 1), transfer.Options(timeout=5, attempts=1)
+    wanted, options = Wanted(Digest("sha256", "0" * 64), 1), connection.Options(timeout=5, attempts=1)
     error = reason(lambda: transfer.fetch(f"{AWAY}/f", tmp_path / "f", wanted, options))
     return lambda: snapshot.failure(REPO, COMMIT, "/x", 1, {"f": [("url", error)]})
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.chatglm.core.processes import isolated
+from ansible.module_utils.chatglm.weights.connection import Options
+from ansible.module_utils.chatglm.weights.content import TransferError
 from ansible.module_utils.chatglm.weights.sources import Hub, Question
-from ansible.module_utils.chatglm.weights.transfer import Options, TransferError
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = sorted([*(ROOT / "library").glob("*.py"), *(ROOT / "module_utils").rglob("*.py")])

@@ -10,7 +10,7 @@ import zlib
 
 import fault_server
 import pytest
-from ansible.module_utils.chatglm.weights import transfer
+from ansible.module_utils.chatglm.weights import connection, transfer
 from ansible.module_utils.chatglm.weights.blocks import BLOCK, GAP, Blocks, missing, scan
 from ansible.module_utils.chatglm.weights.content import Digest, TransferError, Wanted
 from ansible.module_utils.chatglm.weights.transfer import LEFT, TARGET
@@ -42,7 +42,7 @@ class Site:
         self.folder.mkdir()
         self.target = self.folder / "f.bin"
         self.pauses = []
-        self.options = transfer.Options(timeout=5, attempts=3, sleep=self.pauses.append)
+        self.options = connection.Options(timeout=5, attempts=3, sleep=self.pauses.append)
 
     def damage(self, *places, size=SIZE):
         """Leave a file of ``size`` bytes with a flipped bit at each of the places; return what it lacks."""
@@ -100,7 +100,7 @@ def test_one_flipped_bit_of_64_megabytes_moves_at_most_16(tmp_path, server):
     with target.open("r+b") as stream:
         stream.seek(31_415_926)
         stream.write(bytes([data[31_415_926] ^ 1]))
-    transfer.fetch(f"{server.url}/f.bin", target, wanted, transfer.Options(), mend=TARGET)
+    transfer.fetch(f"{server.url}/f.bin", target, wanted, connection.Options(), mend=TARGET)
     assert target.read_bytes() == data
     assert 0 < sum(item.sent for item in server.seen) <= 16_000_000
 
@@ -436,11 +436,11 @@ def test_a_hole_on_a_disk_that_is_full(tmp_path, server):
         target.write_bytes(DATA[: 6 * BLOCK])
         os.truncate(target, len(DATA))  # the rest is a hole, which needs room when it is filled
         with pytest.raises(TransferError) as caught:
-            transfer.fetch(f"{server.url}/f.bin", target, WANTED, transfer.Options(), mend=TARGET)
+            transfer.fetch(f"{server.url}/f.bin", target, WANTED, connection.Options(), mend=TARGET)
         assert caught.value.kind == "disk"
         subprocess.run(["mount", "-o", "remount,size=30m", str(folder)], check=True)
         mend = LEFT if (folder / "f.bin.part").exists() else TARGET
-        transfer.fetch(f"{server.url}/f.bin", target, WANTED, transfer.Options(), mend=mend)
+        transfer.fetch(f"{server.url}/f.bin", target, WANTED, connection.Options(), mend=mend)
         assert target.read_bytes() == DATA
         assert [path.name for path in folder.iterdir()] == ["f.bin"]
     finally:

@@ -16,7 +16,7 @@ from pathlib import Path
 import fault_server
 import model_snapshot
 import pytest
-from ansible.module_utils.chatglm.weights import blocks, snapshot, transfer
+from ansible.module_utils.chatglm.weights import blocks, part, snapshot
 from fault_server import blob_id, sha256
 from serve import SHARE, Fault, ModelRepo, StandIn
 from snapshot_host import COMMIT, FILES, LFS, REPO, Site, actions, agree, checkpoint, closed, flip, pinned
@@ -641,7 +641,7 @@ def test_documentation_and_role_name_the_same_parameters():
 
 def test_the_names_of_unfinished_downloads_are_those_of_the_engine():
     assert set(model_snapshot.PARTS) == {
-        part + end for part in (transfer.PART, transfer.COPY) for end in ("", ".json", ".json" + transfer.NEW)
+        name + end for name in (part.PART, part.COPY) for end in ("", ".json", ".json" + part.NEW)
     }
 
 
