@@ -156,6 +156,8 @@ def test_everything_that_is_executed_is_refused_or_mended(site, ran):
     # The int4 engine, and what would stand in front of its packages.
     engine = HOME / "lib" / "engine" / "int4.py"
     put(engine, engine.read_text() + evil(ran, "the engine"))
+    kernel = engine.with_name("int4_cpu.c")
+    put(kernel, kernel.read_text() + "/* the kernel */\n")
     put(HOME / "lib" / "torch.py", evil(ran, "a file beside the engine"))
     put(engine.with_suffix("") / "__init__.py", evil(ran, "a folder in front of the engine's module"))
     # The clone: what git would run, and what Python would import from the demo's folder.
@@ -179,7 +181,8 @@ def test_everything_that_is_executed_is_refused_or_mended(site, ran):
         # Mended.
         assert "evil" not in launcher.read_text()
         assert "the engine" not in engine.read_text().splitlines()[-1]
-        ours = sorted(path.name for path in Path(__file__).parents[2].glob("engine/*.py"))
+        assert "the kernel" not in kernel.read_text()
+        ours = sorted(path.name for path in Path(__file__).parents[2].glob("engine/*.*"))
         assert sorted(path.name for path in engine.parent.iterdir() if path.name != "__pycache__") == ours
         assert (HOME / "bin" / "uv").read_bytes()[:4] == b"\x7fELF"
         assert b"open(" not in (MODEL / "modeling_chatglm.py").read_bytes()[-200:]
