@@ -7,7 +7,7 @@ package leaves their files, names and tensors as they are, and gives the loaded 
 
 With it comes an attention whose cache stays in place, see attention.py.
 
-Engines: ``fused`` (a kernel for the device at hand, see cpu.py; plain torch, by name, where there is none), ``torch``
+Engines: ``fused`` (a kernel for the device at hand, see cpu.py and cuda.py; plain torch, by name, without), ``torch``
 (plain torch, see int4.py) and ``upstream`` (the model's own code, untouched). :func:`hook` attaches one to whatever
 transformers loads in this process: the launcher (bin/chatglm-run) calls it, so page, API and service need no edit.
 :func:`check` compares what the attached layers give with float64; the proof calls it.
@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from . import attention, cpu, int4
+from . import attention, cpu, cuda, int4
 
 __all__ = ["ENGINES", "attach", "check", "hook", "layers", "unavailable"]
 
@@ -34,7 +34,7 @@ ENGINES = ("fused", "torch", "upstream")
 VARIABLE = "CHATGLM_ENGINE"
 """The launcher names the engine in it."""
 
-KERNELS: dict[str, Any] = {"cpu": cpu}
+KERNELS: dict[str, Any] = {"cpu": cpu, "cuda": cuda}
 """The engine ``fused``, by the kind of device: modules with unavailable() and attach(name, module)."""
 
 

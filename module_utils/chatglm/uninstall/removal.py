@@ -20,7 +20,7 @@ PYTHON = "state/python.json"
 
 # What else than files of packages, clone and weights this project writes, by the whole path relative to home.
 _OWN = re.compile(
-    r"bin/(chatglm|chatglm-run|uv|\.ansible_tmp\w{8}uv)|lib/chatglm/(\w+/)?\w+\.py|lib/engine/\w+\.(py|c)"
+    r"bin/(chatglm|chatglm-run|uv|\.ansible_tmp\w{8}uv)|lib/chatglm/(\w+/)?\w+\.py|lib/engine/\w+\.(py|cu?)"
     r"|cache/(engine|gradio|modules|pycache|huggingface/modules)/.*|cache/huggingface/hub/version\.txt|cache/uv\.removing/.*"
     # gradio writes that beside itself.
     r"|venv/lib/python3\.\d+/site-packages/gradio/hash_seed\.txt"

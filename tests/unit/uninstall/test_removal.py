@@ -27,7 +27,7 @@ def planned(*files, proven=(), **evidence):
     "path",
     [
         "bin/chatglm-run", "bin/uv", "bin/.ansible_tmp8pqn_x_kuv", "cache/gradio/a/b.png",
-        "cache/engine/0-1.so", "lib/engine/int4_cpu.c", "cache/pycache/usr/x.pyc",
+        "cache/engine/0-1.so", "lib/engine/int4_cpu.c", "lib/engine/int4.cu", "cache/pycache/usr/x.pyc",
         "cache/modules/12/x.py", "cache/huggingface/hub/version.txt", "state/weights.json", "state/lock",
         "state/.weights.json.abcd1234.part", "state/web_demo_patch.json", "venv.partial/bin/x", "source.partial/.git/x",
         "venv/.chatglm-env.json", "venv/lib/python3.11/site-packages/gradio/hash_seed.txt",
