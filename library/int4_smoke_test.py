@@ -471,7 +471,7 @@ def observe(params: dict[str, Any], mode: str, repaired: list[str]) -> Seen:
     subject = dict(params["subject"])
     launcher = params["launcher"]
     subject["launcher"] = sha256_file(launcher) if os.path.isfile(launcher) else None
-    code = sorted(Path(home_of(launcher), "lib", "engine").glob("*.py"))
+    code = sorted(path for path in Path(home_of(launcher), "lib", "engine").glob("*") if path.is_file())
     subject["engine"] = digest_of({path.name: sha256_file(path) for path in code}) if code else None
     with contextlib.suppress(OSError):  # no digest of it: a record that others may read would let them guess
         subject["password"] = os.stat(page_client.password_path(home_of(launcher))).st_mtime_ns

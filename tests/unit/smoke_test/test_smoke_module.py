@@ -88,6 +88,18 @@ def test_another_launcher_makes_it_due_again(host):
     assert host.run(check=True)["due_reason"] == "launcher changed"
 
 
+@pytest.mark.parametrize("name", ["__init__.py", "int4_cpu.c", "int4.cu"])
+def test_another_engine_makes_it_due_again(host, name):
+    code = host.launcher.parent.parent / "lib" / "engine"
+    (code / "__pycache__").mkdir(parents=True)
+    (code / name).write_text("one")
+    host.run()
+    (code / "__pycache__" / "made.pyc").write_text("by Python")
+    assert not host.run(check=True)["due"]
+    (code / name).write_text("another")
+    assert host.run(check=True)["due_reason"] == "engine changed"
+
+
 def test_check_mode_starts_and_writes_nothing(host):
     result = host.run(check=True)
     assert result["changed"]
