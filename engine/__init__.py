@@ -35,7 +35,7 @@ VARIABLE = "CHATGLM_ENGINE"
 """The launcher names the engine in it."""
 
 KERNELS: dict[str, Any] = {"cpu": cpu, "cuda": cuda}
-"""The engine ``fused``, by the kind of device: modules with unavailable() and attach(name, module)."""
+"""The engine ``fused``, by the kind of device: modules with unavailable() and forward(module, inputs)."""
 
 
 def layers(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
@@ -68,7 +68,7 @@ def attach(model: Any, engine: str = "") -> Any:
             int4.refuse_other_shapes(name, module)
             forward = functools.partial(int4.forward, module)
             # Where the model will be is known at its first call.
-            module.forward = functools.partial(first, name, module) if engine == "fused" else forward  # type: ignore[method-assign]
+            module.forward = functools.partial(first, module) if engine == "fused" else forward  # type: ignore[method-assign]
     attention.detach(model)
     if engine != "upstream":
         attention.attach(model)
@@ -82,14 +82,15 @@ def unavailable(engine: str, device: str) -> str:
     return str(KERNELS[device].unavailable()) if device in KERNELS else f"no fused kernel for {device}"
 
 
-def first(name: str, module: Any, inputs: torch.Tensor) -> torch.Tensor:
+def first(module: Any, inputs: torch.Tensor) -> torch.Tensor:
     """Compute with a layer for the first time: bind it to the fused kernel of the inputs' device, or to plain torch."""
     kind = inputs.device.type
     if reason := unavailable("fused", kind):
         warnings.warn(f"the int4 engine is torch, not fused: {reason}", RuntimeWarning, stacklevel=2)
-        module.forward = functools.partial(int4.forward, module)
+        forward = int4.forward
     else:
-        KERNELS[kind].attach(name, module)
+        forward = KERNELS[kind].forward
+    module.forward = functools.partial(forward, module)
     return module.forward(inputs)  # type: ignore[no-any-return]
 
 

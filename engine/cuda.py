@@ -2,7 +2,7 @@
 
 The kernel is compiled for the card at hand (nvrtc.py) and launched on torch's current stream (driver.py). What can
 crash on the way, to compile, to load, to launch, is tried in a process of its own first (probe.py), once for each card,
-driver and code; the folder of compiled kernels (cpu.py) keeps the code, and which card took it.
+driver and code; kept.py keeps the code, and which card took it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from . import cpu, driver, int4, nvrtc
+from . import driver, int4, kept, nvrtc
 
 PROBE_SECONDS = 300
 """Compiling takes about a second; the rest is for a machine that is busy with the model."""
@@ -43,13 +43,14 @@ def load(device: int) -> driver.Kernel | str:
     try:
         card, nvidia = driver.Card(device), nvrtc.packages()
         compiler = nvrtc.Compiler(nvidia)
-        folder, key = cpu.folder(), nvrtc.key_of(compiler, card.capability)
-        proven, subject = folder / f"{key}.proven", f"{card.name}\n{card.capability}\n{card.driver}\n".encode()
-        if nvrtc.read(proven) != subject or not nvrtc.read(folder / f"{key}.cubin"):
-            probe(device, nvidia, folder)
-            nvrtc.write(proven, subject)
-        return driver.Kernel(card, nvrtc.read(folder / f"{key}.cubin"))
-    except (nvrtc.UnavailableError, cpu.UnavailableError, OSError) as error:
+        place, key = kept.folder(), nvrtc.key_of(compiler, card.capability)
+        subject = f"{card.name}\n{card.capability}\n{card.driver}\n".encode()
+        taken = kept.key_of((key.encode(), subject))
+        if kept.find(place, taken, ".proven") is None or kept.find(place, key, ".cubin") is None:
+            probe(device, nvidia, place)
+            kept.put(place, taken, ".proven", subject)
+        return driver.Kernel(card, nvrtc.cubin(compiler, card.capability, place))
+    except (kept.UnavailableError, OSError) as error:
         return str(error)
 
 
@@ -64,27 +65,16 @@ def probe(device: int, nvidia: Path, folder: Path) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PROBE_SECONDS)
     except subprocess.TimeoutExpired:
-        raise nvrtc.UnavailableError(f"the trial of the int4 kernel took more than {PROBE_SECONDS} s") from None
+        raise kept.UnavailableError(f"the trial of the int4 kernel took more than {PROBE_SECONDS} s") from None
     if done.returncode < 0:
         died = signal.Signals(-done.returncode).name
-        raise nvrtc.UnavailableError(f"the trial of the int4 kernel died of {died}: {done.stderr[-300:].strip()}")
+        raise kept.UnavailableError(f"the trial of the int4 kernel died of {died}: {done.stderr[-300:].strip()}")
     try:
         error = json.loads(done.stdout.strip().rpartition("\n")[2])["error"]
     except (ValueError, KeyError):
         error = f"the trial of the int4 kernel ended with {done.returncode}: {done.stderr[-300:].strip()}"
     if error:
-        raise nvrtc.UnavailableError(error)
-
-
-def attach(name: str, module: Any) -> None:
-    """Bind the forward of an int4 layer, which is on a GPU when it is called.
-
-    Raises:
-        ValueError: the layer is not in upstream's int4 form.
-
-    """
-    int4.refuse_other_shapes(name, module)
-    module.forward = functools.partial(forward, module)
+        raise kept.UnavailableError(error)
 
 
 def forward(module: Any, inputs: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-from .nvrtc import UnavailableError
+from .kept import UnavailableError
 
 MOST_ROWS = 8
 THREADS = 128

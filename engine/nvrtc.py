@@ -7,19 +7,15 @@ nvidia-cuda-runtime-cu12. No compiler of the host is needed. Without torch and w
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import kept
+from .kept import UnavailableError
+
 SOURCE = Path(__file__).with_name("int4.cu")
 OPTIONS = ("--std=c++17",)
-
-
-class UnavailableError(RuntimeError):
-    """Why the kernel cannot be had here; its text is for users."""
 
 
 def packages() -> Path:
@@ -128,46 +124,19 @@ def key_of(compiler: Compiler, capability: tuple[int, int]) -> str:
 
     """
     target = f"sm_{compiler.architecture(capability)}"
-    made_from = [SOURCE.read_bytes(), *map(str.encode, (target, compiler.version, *OPTIONS))]
-    return hashlib.sha256(b"\0".join(made_from)).hexdigest()
+    return kept.key_of([SOURCE.read_bytes(), *map(str.encode, (target, compiler.version, *OPTIONS))])
 
 
-def cubin(compiler: Compiler, capability: tuple[int, int], folder: Path) -> bytes:
-    """Return int4.cu's machine code for a card: the kept one, where its own digest is right, or a new one.
-
-    Args:
-        compiler: NVRTC.
-        capability: of the card, major and minor.
-        folder: where it is kept, as KEY.cubin.
+def cubin(compiler: Compiler, capability: tuple[int, int], place: Path) -> bytes:
+    """Return int4.cu's machine code for a card: what is kept in ``place``, if it is whole, or new code, kept there.
 
     Raises:
         UnavailableError: it does not compile.
 
     """
-    path = folder / f"{key_of(compiler, capability)}.cubin"
-    code = read(path)
-    if not code:
+    key = key_of(compiler, capability)
+    found = kept.find(place, key, ".cubin")
+    if found is None:
         code, _ = compiler.compile(SOURCE.read_bytes(), compiler.architecture(capability))
-        write(path, code)
-    return code
-
-
-def read(path: Path) -> bytes:
-    """Return what :func:`write` wrote; nothing where there is none, or it was damaged."""
-    try:
-        digest, _, content = path.read_bytes().partition(b"\n")
-    except OSError:
-        return b""
-    return content if digest == hashlib.sha256(content).hexdigest().encode() else b""
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write content below its SHA-256, by a rename."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        found = kept.put(place, key, ".cubin", code)
+    return found.read_bytes()

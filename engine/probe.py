@@ -13,7 +13,7 @@ import struct
 import sys
 from pathlib import Path
 
-from . import driver, nvrtc
+from . import driver, kept, nvrtc
 
 COLUMNS, OUTPUTS, SCALE = 856, 67, 0.25
 
@@ -65,7 +65,7 @@ def try_out(kernel: driver.Kernel) -> None:
         kernel.card.call("cuCtxSynchronize")
         seen = struct.unpack(f"{rows * OUTPUTS}e", output.read())
         if list(seen) != [number for row in right[:rows] for number in row]:
-            raise nvrtc.UnavailableError(f"the int4 kernel computes wrongly: {rows} rows on {kernel.card.name}")
+            raise kept.UnavailableError(f"the int4 kernel computes wrongly: {rows} rows on {kernel.card.name}")
 
 
 def main(ordinal: str, nvidia: str, folder: str) -> None:
@@ -76,6 +76,6 @@ def main(ordinal: str, nvidia: str, folder: str) -> None:
         card.enter()
         code = nvrtc.cubin(nvrtc.Compiler(Path(nvidia)), card.capability, Path(folder))
         try_out(driver.Kernel(card, code))
-    except (nvrtc.UnavailableError, OSError) as reason:
+    except (kept.UnavailableError, OSError) as reason:
         error = str(reason)
     sys.stdout.write(json.dumps({"error": error}) + "\n")

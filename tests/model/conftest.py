@@ -1,4 +1,4 @@
-"""What the engine's tests need of NVIDIA: its compiler from the package index, and a libcuda that is none."""
+"""The tiny model; and of NVIDIA the compiler, from the package index, and a libcuda that is none."""
 
 import ctypes
 import re
@@ -9,11 +9,25 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tests" / "parts"))
+sys.path += [str(ROOT / "tests" / "parts"), str(ROOT / "tests" / "standins")]
 import environments
+import tiny_model
 
 STANDIN = ROOT / "tests" / "standins" / "cuda"
 LOCKS = {"12.6": "torch-2.7.1.txt", "12.8": "torch-2.8.0.txt"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("chatglm2") / "tiny"
+    tiny_model.write(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed here")
+    return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
 
 
 def locked(lock):
@@ -33,17 +47,10 @@ def nvidia(request):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "wanted").write_text(wanted, encoding="utf-8")
         # By the control side's uv: the virtualenv that is tested has no pip.
-        command = [ROOT / ".venv" / "bin" / "uv", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
-        command += [
-            "--require-hashes",
-            "--python",
-            sys.executable,
-            "--target",
-            folder,
-            "--requirement",
-            folder / "wanted",
-        ]
-        subprocess.run(command, check=True, env=environments.uv_environment())
+        uv = ROOT / ".venv" / "bin" / "uv"
+        install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", folder]
+        exactly = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", folder / "wanted"]
+        subprocess.run([*install, *exactly], check=True, env=environments.uv_environment())
         (folder / "wanted").rename(folder / "lock")
     return folder
 
@@ -53,25 +60,11 @@ def libcuda(tmp_path_factory):
     """Build the stand-in for libcuda, with engine/int4.cu in it, and load it under its name; returns its folder."""
     folder = tmp_path_factory.mktemp("libcuda")
     path = folder / "libcuda.so.1"
-    options = [
-        "-std=c++17",
-        "-O2",
-        "-march=native",
-        "-fno-strict-aliasing",
-        "-ffp-contract=off",
-        "-Wno-unknown-pragmas",
-    ]
     # The fibres change stacks by longjmp, which the fortified one takes for an error.
-    options += [
-        "-U_FORTIFY_SOURCE",
-        "-shared",
-        "-fPIC",
-        "-Wl,-soname,libcuda.so.1",
-        "-I",
-        STANDIN,
-        "-I",
-        ROOT / "engine",
-    ]
-    subprocess.run(["g++", *options, "-o", path, STANDIN / "libcuda.cpp"], check=True)
+    options = (
+        "-std=c++17 -O2 -march=native -fno-strict-aliasing -ffp-contract=off -U_FORTIFY_SOURCE -Wno-unknown-pragmas"
+    )
+    places = ["-I", STANDIN, "-I", ROOT / "engine", "-o", path, STANDIN / "libcuda.cpp"]
+    subprocess.run(["g++", *options.split(), "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", *places], check=True)
     ctypes.CDLL(str(path))  # whoever asks for libcuda.so.1 in this process now gets this one
     return folder

@@ -27,18 +27,6 @@ torch.set_num_threads(1)  # more only wait for one another on matrices this smal
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("chatglm2") / "tiny"
-    tiny_model.write(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def tokenizer(folder):
-    return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
-
-
-@pytest.fixture(scope="module")
 def own(folder):
     """The model's own attention, in float64."""
     model = transformers.AutoModel.from_pretrained(folder, trust_remote_code=True).double().eval()

@@ -14,8 +14,10 @@ torch = pytest.importorskip("torch", reason="torch is not installed here")
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
+from int4_layer import Layer, weights
+
 import engine
-from engine import cpu, int4
+from engine import cpu, int4, kept
 
 TRUE_SHAPES = ((4608, 4096), (4096, 4096), (27392, 4096), (4096, 13696))
 ODD_SHAPES = ((1, 2), (7, 10), (65, 130), (129, 1022))  # rests of a vector, and of a thread's share
@@ -30,23 +32,6 @@ def place(tmp_path, monkeypatch):
     cpu.library.cache_clear()
     yield tmp_path / "cache"
     cpu.library.cache_clear()
-
-
-def weights(out, columns, values="random"):
-    packed = torch.randint(-128, 128, (out, columns // 2), dtype=torch.int8)
-    if values == "extreme":  # -8 and 7 in all four pairs
-        packed = torch.tensor([-128, 127, 120, -121], dtype=torch.int8)[packed.long() & 3]
-    return packed, torch.rand(out) * 0.02 + 1e-4
-
-
-class Layer(torch.nn.Module):
-    """A layer as upstream's code makes it, that cannot compute."""
-
-    def __init__(self, packed, scale, bias=None):
-        super().__init__()
-        self.weight = torch.nn.Parameter(packed, requires_grad=False)
-        self.weight_scale = torch.nn.Parameter(scale, requires_grad=False)
-        self.bias = None if bias is None else torch.nn.Parameter(bias, requires_grad=False)
 
 
 def compare(packed, scale, columns):
@@ -101,7 +86,7 @@ def test_a_layer_takes_every_type_and_any_number_of_rows(dtype):
     packed, scale = weights(288, 256)
     scale, bias = scale.to(dtype), torch.randn(288).to(dtype)
     module = Layer(packed, scale, bias)
-    cpu.attach("dense", module)
+    engine.attach(module, "fused")
     exact = int4.reference(packed, scale)
     for shape in ((256,), (1, 1, 256), (2, 4, 256), (3, 5, 256)):
         inputs = torch.randn(shape).to(dtype)
@@ -111,26 +96,31 @@ def test_a_layer_takes_every_type_and_any_number_of_rows(dtype):
         assert bool(((seen.double() - right).abs() <= allowed).all())
 
 
+def counted(monkeypatch):
+    """For each command of the compiler from now on, whether it compiles."""
+    found, run = [], cpu.run
+    monkeypatch.setattr(cpu, "run", lambda *command: found.append("-shared" in command) or run(*command))
+    return found
+
+
 def test_what_is_kept_is_used_and_what_is_damaged_is_built_anew(place, monkeypatch):
-    made = cpu.kept()
+    made = cpu.compiled()
     assert [path.name for path in place.iterdir()] == [made.name]
-    compiled = []
-    run = cpu.run
-    monkeypatch.setattr(cpu, "run", lambda *command: compiled.append("-shared" in command) or run(*command))
-    assert cpu.kept() == made
+    compiled = counted(monkeypatch)
+    assert cpu.compiled() == made
     assert True not in compiled
     whole = made.read_bytes()
     for damage in (whole[:-1], b"", whole[:2000] + b"\0\1\2\3" + whole[2004:]):
         made.write_bytes(damage)
         compiled.clear()
-        again = cpu.kept()
+        again = cpu.compiled()
         assert compiled.count(True) == 1
-        assert again.name == cpu.name_of(again.name.partition("-")[0], again.read_bytes())
+        assert again.name == kept.name_of(again.name.partition("-")[0], ".so", again.read_bytes())
         made = again
     made.chmod(0o777)
-    assert cpu.is_private(cpu.kept())
+    assert kept.is_private(cpu.compiled())
     monkeypatch.setattr(cpu, "features", lambda: b"another CPU")
-    assert cpu.kept() != made
+    assert cpu.compiled() != made
 
 
 def test_nothing_is_loaded_from_where_others_write(place):
@@ -164,10 +154,12 @@ def test_without_a_compiler_it_is_plain_torch_by_name(compiler, reason, tmp_path
     assert engine.unavailable("fused", "cpu") == cpu.unavailable()
     module = engine.attach(Layer(*weights(288, 256)), "fused")
     inputs = torch.randn(2, 256)
+    commands = counted(monkeypatch)
     with pytest.warns(RuntimeWarning, match=f"the int4 engine is torch, not fused: .*{reason}"):
         answer = module(inputs)
     assert module.forward.func is int4.forward
     assert torch.equal(answer, int4.forward(module, inputs))
+    assert commands == [], "asked once in a process, not once a layer"
 
 
 def test_fused_is_this_kernel_on_a_cpu_and_its_check_sees_a_wrong_one(monkeypatch):

@@ -15,8 +15,10 @@ torch = pytest.importorskip("torch", reason="torch is not installed here")
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
+from int4_layer import Layer, weights
+
 import engine
-from engine import cuda, driver, int4, nvrtc
+from engine import cuda, driver, int4, kept, nvrtc
 
 # Out and in of chatglm2-6b-int4's layers.
 SHAPES = {
@@ -28,21 +30,13 @@ SHAPES = {
 EXTREME = (0x80, 0x7F, 0x88, 0xFF, 0x00)
 
 
-class Layer(torch.nn.Module):
-    """An int4 layer in fp16, that cannot compute; every sixth row is random, the others hold one byte throughout."""
-
-    def __init__(self, out, columns, bias=True):
-        super().__init__()
-        torch.manual_seed(1)
-        packed = torch.randint(-128, 128, (out, columns // 2), dtype=torch.int8)
-        for place, byte in enumerate(EXTREME, 1):
-            packed[place::6] = byte - 256 * (byte > 127)
-        self.weight = torch.nn.Parameter(packed, requires_grad=False)
-        self.weight_scale = torch.nn.Parameter((torch.rand(out) * 0.02 + 1e-4).half(), requires_grad=False)
-        self.bias = torch.nn.Parameter(torch.randn(out).half(), requires_grad=False) if bias else None
-
-    def forward(self, _inputs):
-        raise RuntimeError("no engine")
+def layer(out, columns, bias=True):
+    """An int4 layer in fp16; every sixth row is random, the others hold one byte throughout."""
+    torch.manual_seed(1)
+    packed, scale = weights(out, columns)
+    for place, byte in enumerate(EXTREME, 1):
+        packed[place::6] = byte - 256 * (byte > 127)
+    return Layer(packed, scale.half(), torch.randn(out).half() if bias else None)
 
 
 class Stream:
@@ -72,7 +66,7 @@ def kernel(card):
 def test_the_kernel_is_no_worse_than_upstreams_arithmetic(shape, kernel, monkeypatch):
     """Upstream's: each weight is scaled and rounded to fp16, then fp16 products are summed in fp32, rounded once."""
     out, columns = SHAPES[shape]
-    module = Layer(out, columns, bias=shape == "query_key_value")
+    module = layer(out, columns, bias=shape == "query_key_value")
     monkeypatch.setattr(cuda, "load", lambda _device: kernel)
     exact = int4.reference(module.weight, module.weight_scale)
     rounded = exact.half().double()
@@ -98,8 +92,8 @@ def test_a_single_row_on_an_odd_address_or_of_odd_shape(kernel, monkeypatch):
     monkeypatch.setattr(
         driver.Kernel, "launch", lambda *given, launch=driver.Kernel.launch: launches.append(given[2]) or launch(*given)
     )
-    module = engine.attach(Layer(67, 856), "fused")
-    reference = engine.attach(Layer(67, 856), "torch")
+    module = engine.attach(layer(67, 856), "fused")
+    reference = engine.attach(layer(67, 856), "torch")
     given = torch.randn(3 * 856 + 1).half()
     with torch.inference_mode():
         for inputs in (given[1 : 1 + 856][None, None], given[:-1].view(3, 1, 856), given[:-1].view(856, 3).T):
@@ -113,7 +107,7 @@ def test_what_the_kernel_does_not_take_goes_to_torch(unlike, kernel, monkeypatch
     monkeypatch.setattr(cuda, "load", lambda _device: kernel)
     monkeypatch.setattr(driver.Kernel, "launch", lambda *_: pytest.fail("launched"))
     columns = 858 if unlike == "columns" else 856
-    module = engine.attach(Layer(64, columns), "fused")
+    module = engine.attach(layer(64, columns), "fused")
     inputs = torch.randn(9 if unlike == "rows" else 2, columns).half()
     if unlike == "float32":
         module, inputs = module.float(), inputs.float()
@@ -140,17 +134,17 @@ def test_the_architecture_is_one_whose_code_the_card_runs(nvidia):
     compiler = nvrtc.Compiler(nvidia / "nvidia")
     for capability, architecture in {(6, 1): 61, (7, 5): 75, (8, 7): 87, (8, 8): 87, (9, 0): 90, (8, 9): 89}.items():
         assert compiler.architecture(capability) == architecture
-    with pytest.raises(nvrtc.UnavailableError, match=r"no code for compute capability 13\.1"):
+    with pytest.raises(kept.UnavailableError, match=r"no code for compute capability 13\.1"):
         compiler.architecture((13, 1))
     if compiler.version == "12.6":
-        with pytest.raises(nvrtc.UnavailableError, match=r"no code for compute capability 12\.0"):
+        with pytest.raises(kept.UnavailableError, match=r"no code for compute capability 12\.0"):
             compiler.architecture((12, 0))
     else:
         assert compiler.architecture((12, 1)) == 120
 
 
 def test_source_that_does_not_compile_is_told(nvidia):
-    with pytest.raises(nvrtc.UnavailableError, match=r"does not compile int4\.cu for sm_75: .*no such thing"):
+    with pytest.raises(kept.UnavailableError, match=r"does not compile int4\.cu for sm_75: .*no such thing"):
         nvrtc.Compiler(nvidia / "nvidia").compile(b"#error no such thing\n", 75)
 
 
@@ -172,7 +166,7 @@ def compiled(card, nvidia, monkeypatch):
 
 def used():
     """Attach, compute, compare; returns which engine computed, and what check says."""
-    module = engine.attach(Layer(64, 856), "fused")
+    module = engine.attach(layer(64, 856), "fused")
     with torch.inference_mode():
         module(torch.randn(1, 856).half())
     return module.forward.func.__module__, engine.check(torch.nn.Sequential(module))

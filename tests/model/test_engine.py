@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "standins"), str(ROOT / "benchmarks")]
 import random_checkpoint
 import tiny_model
+from int4_layer import Layer, weights
 
 import engine
 from engine import int4
@@ -39,28 +40,12 @@ def whole(packed):
     return torch.tensor(rows, dtype=torch.float64)
 
 
-class Layer(torch.nn.Module):
-    """A layer as upstream's code makes it, that cannot compute."""
-
-    def __init__(self, packed, scale, bias=None):
-        super().__init__()
-        self.weight = torch.nn.Parameter(packed, requires_grad=False)
-        self.weight_scale = torch.nn.Parameter(scale, requires_grad=False)
-        self.bias = None if bias is None else torch.nn.Parameter(bias, requires_grad=False)
-        self.weight_bit_width = 4
-
-    def forward(self, _inputs):
-        raise RuntimeError("upstream's kernels do not run here")
-
-
 def layer(kind="dense", values="random", dtype=torch.float32):
     torch.manual_seed(1)
     out, columns = SHAPES[kind]
-    packed = torch.randint(-128, 128, (out, columns // 2), dtype=torch.int8)
-    if values != "random":  # -8 and 7 in all four pairs
-        packed = torch.tensor([-128, 127, 120, -121], dtype=torch.int8)[packed.long() & 3]
+    packed, scale = weights(out, columns, values)
     bias = torch.randn(out).to(dtype) if kind == "query_key_value" else None
-    return Layer(packed, (torch.rand(out) * 0.02 + 1e-4).to(dtype), bias)
+    return Layer(packed, scale.to(dtype), bias)
 
 
 @pytest.mark.parametrize("dtype", BOUND, ids=str)

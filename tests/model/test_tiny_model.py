@@ -25,18 +25,6 @@ MATRICES = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("chatglm2") / "tiny"
-    tiny_model.write(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def tokenizer(folder):
-    return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
-
-
-@pytest.fixture(scope="module")
 def loaded(folder):
     return transformers.AutoModel.from_pretrained(folder, trust_remote_code=True)
 
