@@ -8,6 +8,8 @@ from conftest import ROOT, cannot_run, show
 PROGRAMS = {
     "/usr/bin/chromium": "chromium",
     "git": "git",
+    # Builds the engine's kernels for the tests, and brings gcc.
+    "g++": "g++",
     # 1.6 MB; without a Chinese font the screenshots show boxes.
     "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc": "fonts-wqy-microhei",
 }
